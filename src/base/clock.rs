@@ -1,0 +1,126 @@
+//! Time as a value. Rooms get a `Clock` and never ask the system, so that a test can let a week of
+//! retries pass in a millisecond.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// A moment, in microseconds since 1970-01-01T00:00:00Z: the form in which it is stored and bound.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Time(i64);
+
+impl Time {
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    pub const fn plus(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(micros_of(by)))
+    }
+
+    pub const fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(micros_of(by)))
+    }
+
+    /// How long after `earlier` this is; zero when it is not after it.
+    pub fn since(self, earlier: Time) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+const fn micros_of(duration: Duration) -> i64 {
+    let micros = duration.as_micros();
+    if micros > i64::MAX as u128 { i64::MAX } else { micros as i64 }
+}
+
+/// RFC 3339 in UTC with milliseconds: the one form of time in logs, commands and the API.
+impl std::fmt::Display for Time {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000) {
+            Ok(t) => write!(
+                f,
+                "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+                t.year(),
+                u8::from(t.month()),
+                t.day(),
+                t.hour(),
+                t.minute(),
+                t.second(),
+                t.millisecond()
+            ),
+            // Beyond the year 9999 nothing but a damaged row or a test can point.
+            Err(_) => write!(f, "{}us", self.0),
+        }
+    }
+}
+
+impl std::fmt::Debug for Time {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// Where time comes from: the system, or a test's hand.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    #[default]
+    System,
+    Set(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that stands still until `advance` is called.
+    pub fn set(at: Time) -> Self {
+        Self::Set(Arc::new(AtomicI64::new(at.micros())))
+    }
+
+    pub fn now(&self) -> Time {
+        match self {
+            Self::System => {
+                // A system clock before 1970 reads as 1970: every stored time stays positive.
+                let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                Time(micros_of(since))
+            }
+            Self::Set(micros) => Time(micros.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Moves a set clock; the system's goes by itself.
+    pub fn advance(&self, by: Duration) {
+        if let Self::Set(micros) = self {
+            micros.fetch_add(micros_of(by), Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_reads_as_rfc_3339() {
+        assert_eq!(Time::from_micros(0).to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Time::from_micros(1_793_245_479_123_456).to_string(), "2026-10-29T03:44:39.123Z");
+        assert_eq!(Time::from_micros(i64::MAX).to_string(), "9223372036854775807us");
+    }
+
+    #[test]
+    fn arithmetic_saturates_instead_of_wrapping() {
+        let end = Time::from_micros(i64::MAX);
+        assert_eq!(end.plus(Duration::from_secs(1)), end);
+        assert_eq!(Time::default().since(end), Duration::ZERO);
+        assert_eq!(Time::default().plus(Duration::MAX), end);
+    }
+
+    #[test]
+    fn a_set_clock_moves_only_by_hand() {
+        let clock = Clock::set(Time::from_micros(5));
+        let twin = clock.clone();
+        clock.advance(Duration::from_micros(7));
+        assert_eq!(twin.now(), Time::from_micros(12));
+    }
+}

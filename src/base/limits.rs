@@ -1,0 +1,81 @@
+//! Every bound of the house, with its unit and its reason. A bound that is not here does not exist;
+//! at a bound the answer is polite and temporary, counted, and tested.
+
+use std::time::Duration;
+
+// --- names and addresses ------------------------------------------------------------------------
+
+/// RFC 5321 4.5.3.1.2: a domain name or number is at most 255 octets (253 without the root dot).
+pub const DOMAIN_NAME_BYTES_MAX: usize = 253;
+
+/// RFC 5321 4.5.3.1.1: a local part is at most 64 octets.
+pub const LOCAL_PART_BYTES_MAX: usize = 64;
+
+/// RFC 5321 4.5.3.1.3: a path is at most 256 octets with its angle brackets, so 254 without them.
+pub const ADDRESS_BYTES_MAX: usize = 254;
+
+// --- configuration ------------------------------------------------------------------------------
+
+/// A configuration file is read whole: beyond this it is not one an admin wrote.
+pub const CONFIG_BYTES_MAX: u64 = 8 << 20;
+
+/// A secret in a file is a password or a key: beyond this the wrong file was named.
+pub const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
+
+// --- store --------------------------------------------------------------------------------------
+
+/// Commands in one transaction: at 64 the flush is already shared to death, and the callers of a
+/// group wait for each other.
+pub const GROUP_COMMANDS_MAX: usize = 64;
+
+/// Bytes in one transaction: keeps a group's write under a few milliseconds on a slow disk. One
+/// command above it goes alone.
+pub const GROUP_BYTES_MAX: usize = 4 << 20;
+
+/// Commands waiting for the writer, in all. Beyond it callers wait (back-pressure), and give up at
+/// their own deadlines.
+pub const WRITER_QUEUE_MAX: usize = 1024;
+
+/// A body above this is written in chunks before its message row, outside the group, so that one
+/// large mail does not hold up 63 small ones.
+pub const BODY_INLINE_BYTES_MAX: usize = 1 << 20;
+
+/// One chunk of a large body: one row, one statement, one short transaction.
+pub const BODY_CHUNK_BYTES: usize = 512 << 10;
+
+/// What a body may unpack to: a stored size above it is a damaged row, not a mail.
+pub const BODY_BYTES_MAX: usize = 256 << 20;
+
+/// Statements slower than this are logged by name.
+pub const STORE_SLOW: Duration = Duration::from_millis(200);
+
+/// No read holds a snapshot longer than this: SQLite's log cannot shrink under an old reader.
+pub const STORE_READ_MAX: Duration = Duration::from_secs(5);
+
+/// How long one write statement, or COMMIT, may take before the connection is given up and its
+/// outcome asked for on a new one.
+pub const STORE_WRITE_MAX: Duration = Duration::from_secs(30);
+
+/// How long opening a connection to the store may take.
+pub const STORE_CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// A slice of housekeeping between two groups: what a waiting mail may lose to a purge.
+pub const CHORE_SLICE_MAX: Duration = Duration::from_millis(5);
+
+/// Rows one slice of housekeeping touches at most, however fast it goes.
+pub const CHORE_ROWS_MAX: i64 = 2_000;
+
+/// SQLite's log beyond this is cut by force between two groups: it costs disk and start-up time.
+pub const WAL_BYTES_MAX: u64 = 256 << 20;
+
+/// Rows that one page of a listing returns at most.
+pub const PAGE_ROWS_MAX: i64 = 100;
+
+/// How often the version row is polled: a key revoked on one node is dead on the others within two
+/// of these.
+pub const DIRECTORY_POLL: Duration = Duration::from_secs(1);
+
+// --- daemon -------------------------------------------------------------------------------------
+
+/// How long work in flight may take to end after SIGTERM.
+pub const DRAIN_MAX: Duration = Duration::from_secs(30);

@@ -1,0 +1,11 @@
+//! The ground floor: time, chance, identity, secrets, bells and bounds. Nothing here knows of mail.
+
+pub mod backoff;
+pub mod clock;
+pub mod id;
+pub mod limits;
+pub mod random;
+pub mod secret;
+pub mod settings;
+pub mod shutdown;
+pub mod wake;

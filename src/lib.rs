@@ -1,0 +1,18 @@
+//! Gatepost: one program between an organisation and the world's mail.
+//!
+//! This file is the plan of the house. A module imports only from floors below its own; rooms of
+//! one floor do not know each other. What two rooms need sinks a floor, what joins them rises one.
+//! `tests/house.rs` reads the floors from the comments here and fails on any other import.
+#![forbid(unsafe_code)]
+
+// floor 0: what every room stands on
+pub mod base;
+
+// floor 1: the words of mail, as values
+pub mod mail;
+
+// floor 2: plain records and pure functions; no store, no clock of their own
+pub mod model;
+
+// floor 3: the rooms that touch one piece of the world each
+pub mod store;

@@ -1,0 +1,5 @@
+//! The words of mail as values that are valid once they exist. Parsing happens at the border; inside
+//! the house an `Address` is an address.
+
+pub mod address;
+pub mod domain_name;
