@@ -1,1 +1,136 @@
-fn main() {}
+//! What the two commits of a mail's life cost: accept (message, 10 KB body, delivery, event) and settle
+//! (state, attempt, event), by 64 writers at once, each waiting for its answer as a connection would.
+//!
+//! Prints mails/s, CPU per mail over the whole process, and bytes written per mail; on SQLite with every
+//! commit flushed, the same while a purge runs, and on PostgreSQL when GATEPOST_BENCH_POSTGRES names one.
+//!
+//!     cargo bench --bench writer            GATEPOST_BENCH_MAILS=100000 for a longer run
+
+#[path = "../tests/support/mails.rs"]
+mod mails;
+
+use gatepost::base::clock::Clock;
+use gatepost::base::random::Random;
+use gatepost::base::secret::Secret;
+use gatepost::model::delivery::State;
+use gatepost::store::Store;
+use gatepost::store::dialect::Location;
+use gatepost::store::open::Opening;
+use mails::Mails;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+// As in the daemon: the figures are of the same allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const WRITERS: usize = 64;
+const BODY_BYTES: usize = 10 * 1024;
+
+fn main() {
+    let mails: u64 = std::env::var("GATEPOST_BENCH_MAILS").ok().and_then(|n| n.parse().ok()).unwrap_or(60_000);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let dir = tempfile::tempdir_in(std::env::var("GATEPOST_BENCH_DIR").unwrap_or_else(|_| ".".into())).unwrap();
+    println!("{WRITERS} writers, {BODY_BYTES} byte bodies, {mails} mails; each mail is two durable commits");
+    println!("{:<28} {:>9} {:>12} {:>14} {:>12}", "", "mails/s", "CPU µs/mail", "bytes/mail", "rows/s");
+    let sqlite = Location::File(dir.path().join("plain.db"));
+    runtime.block_on(run("SQLite, FULL", sqlite, mails, Purge::None));
+    let sqlite = Location::File(dir.path().join("purge.db"));
+    runtime.block_on(run("SQLite, FULL, purging", sqlite, mails, Purge::Running));
+    match std::env::var("GATEPOST_BENCH_POSTGRES") {
+        Ok(url) => {
+            let postgres = Location::parse(&url, Path::new(".")).unwrap();
+            runtime.block_on(run("PostgreSQL (our side)", postgres, mails, Purge::None));
+        }
+        Err(_) => println!("PostgreSQL: not run; GATEPOST_BENCH_POSTGRES=postgres://… names an empty database"),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Purge {
+    None,
+    Running,
+}
+
+async fn run(name: &str, location: Location, mails: u64, purge: Purge) {
+    let opening = Opening {
+        location,
+        read_connections: 2,
+        write_connections: 2,
+        master_key: Secret::new(vec![7; 32]),
+        clock: Clock::System,
+        random: Random::System,
+    };
+    let store = Arc::new(Store::open(opening).await.unwrap());
+    let lease = store.start_node("bench", "0").await.unwrap();
+    let mails_of = Arc::new(Mails::new(lease));
+    let body = Arc::new(mails::body(&mails_of.random, BODY_BYTES));
+    if purge == Purge::Running {
+        write_all(&store, &mails_of, &body, mails).await;
+    }
+    let purging = (purge == Purge::Running).then(|| {
+        let (store, before) = (store.clone(), Clock::System.now());
+        tokio::spawn(async move { store.purge_bodies(before).await.unwrap() })
+    });
+    let before = Usage::now();
+    let begun = Instant::now();
+    write_all(&store, &mails_of, &body, mails).await;
+    let took = begun.elapsed();
+    let used = Usage::now().since(&before);
+    let still = match &purging {
+        Some(task) if task.is_finished() => " (the purge ended before)",
+        _ => "",
+    };
+    println!(
+        "{name:<28} {:>9.0} {:>12.1} {:>14.0} {:>12.0}{still}",
+        mails as f64 / took.as_secs_f64(),
+        used.cpu.as_micros() as f64 / mails as f64,
+        used.written as f64 / mails as f64,
+        7.0 * mails as f64 / took.as_secs_f64(),
+    );
+    if std::env::var_os("GATEPOST_BENCH_GROUPS").is_some() { println!("groups: {:?}", store.commit_marks().await); }
+    if let Some(task) = purging {
+        task.await.unwrap();
+    }
+}
+
+async fn write_all(store: &Arc<Store>, mails_of: &Arc<Mails>, body: &Arc<Vec<u8>>, mails: u64) {
+    let next = Arc::new(AtomicU64::new(0));
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|_| {
+            let (store, mails_of, body, next) = (store.clone(), mails_of.clone(), body.clone(), next.clone());
+            tokio::spawn(async move {
+                while next.fetch_add(1, Ordering::Relaxed) < mails {
+                    let mut mail = mails_of.mail(body.to_vec());
+                    store.write(std::mem::take(&mut mail.accept)).await.unwrap();
+                    store.write(mails_of.settle(&mail, State::Delivered)).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+}
+
+/// What this process has used so far.
+struct Usage {
+    cpu: Duration,
+    written: u64,
+}
+
+impl Usage {
+    fn now() -> Self {
+        let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).unwrap();
+        let time = |t: nix::sys::time::TimeVal| Duration::new(t.tv_sec() as u64, t.tv_usec() as u32 * 1_000);
+        let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+        let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).and_then(|n| n.parse().ok());
+        Self { cpu: time(usage.user_time()) + time(usage.system_time()), written: written.unwrap_or(0) }
+    }
+
+    fn since(&self, earlier: &Self) -> Self {
+        Self { cpu: self.cpu - earlier.cpu, written: self.written - earlier.written }
+    }
+}

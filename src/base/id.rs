@@ -10,8 +10,7 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const DIGITS: usize = 26;
 
 /// The 26 digits behind an id's prefix.
-fn digits(now: Time, random: &Random) -> [u8; DIGITS] {
-    let chance: [u8; 10] = random.bytes();
+fn digits(now: Time, chance: [u8; 10]) -> [u8; DIGITS] {
     let mut value = (now.micros().max(0) as u128 / 1_000) << 80;
     for (i, byte) in chance.iter().enumerate() {
         value |= u128::from(*byte) << (72 - 8 * i);
@@ -35,9 +34,18 @@ pub trait Named: Sized {
 
 /// Makes a new id of any kind.
 pub fn new<I: Named>(now: Time, random: &Random) -> I {
+    named(digits(now, random.bytes()))
+}
+
+/// The earliest id of this moment: older ids are smaller, so an age becomes a range of keys.
+pub fn earliest<I: Named>(at: Time) -> I {
+    named(digits(at, [0; 10]))
+}
+
+fn named<I: Named>(digits: [u8; DIGITS]) -> I {
     let mut text = String::with_capacity(I::PREFIX.len() + DIGITS);
     text.push_str(I::PREFIX);
-    text.extend(digits(now, random).iter().map(|b| *b as char));
+    text.extend(digits.iter().map(|b| *b as char));
     I::from_text(text)
 }
 

@@ -40,6 +40,10 @@ pub const WRITER_QUEUE_MAX: usize = 1024;
 /// large mail does not hold up 63 small ones.
 pub const BODY_INLINE_BYTES_MAX: usize = 1 << 20;
 
+/// Below this a body is kept as it is: compressing 10 KB costs more CPU than the whole commit of the
+/// mail, and saves a few pages.
+pub const BODY_PACK_BYTES_MIN: usize = 32 << 10;
+
 /// One chunk of a large body: one row, one statement, one short transaction.
 pub const BODY_CHUNK_BYTES: usize = 512 << 10;
 
@@ -62,8 +66,17 @@ pub const STORE_CONNECT_MAX: Duration = Duration::from_secs(10);
 /// A slice of housekeeping between two groups: what a waiting mail may lose to a purge.
 pub const CHORE_SLICE_MAX: Duration = Duration::from_millis(5);
 
+/// Purges waiting for their turn: each runs to its end before the next begins.
+pub const CHORE_QUEUE_MAX: usize = 16;
+
 /// Rows one slice of housekeeping touches at most, however fast it goes.
 pub const CHORE_ROWS_MAX: i64 = 2_000;
+
+/// How long the mark of a commit is kept: far longer than any caller waits for its answer.
+pub const COMMIT_MARKS_KEPT: Duration = Duration::from_secs(3_600);
+
+/// How long chunks may wait for their message before they count as orphans of a crash.
+pub const ORPHAN_CHUNKS_KEPT: Duration = Duration::from_secs(24 * 3_600);
 
 /// SQLite's log beyond this is cut by force between two groups: it costs disk and start-up time.
 pub const WAL_BYTES_MAX: u64 = 256 << 20;

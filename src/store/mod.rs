@@ -1,1 +1,31 @@
-//! x
+//! The store: the only room that speaks SQL. One file of data (SQLite) or one PostgreSQL, one SQL text
+//! for both.
+//!
+//! Writing goes through one queue (`writer`), which shares each commit among all who wait, and answers
+//! only after the flush. Reading goes through a pool of its own. Callers see typed rows, typed errors,
+//! and never a connection.
+
+pub mod backup;
+pub mod bodies;
+pub mod change;
+
+pub mod dialect;
+pub mod directory;
+pub mod error;
+pub mod events;
+pub mod housekeeping;
+pub mod mail;
+mod migrate;
+pub mod nodes;
+pub mod open;
+pub mod people;
+mod pool;
+pub mod seal;
+pub mod settings;
+pub mod statement;
+mod words;
+pub mod writer;
+
+pub use change::Change;
+pub use error::StoreError;
+pub use open::Store;

@@ -1,0 +1,78 @@
+//! What one caller wants written, all of it or nothing: rows of any nouns, in one value. Rooms plan
+//! changes, the writer commits them; what two rooms want written together they put into one change.
+
+use super::mail::Body;
+use super::statement::{Binds, Statement};
+use crate::base::id::DeliveryId;
+use crate::model::delivery::{Attempt, Delivery, Settlement};
+use crate::model::event::Event;
+use crate::model::message::Message;
+
+#[derive(Clone, Default)]
+pub struct Change {
+    pub messages: Vec<Message>,
+    pub bodies: Vec<Body>,
+    pub deliveries: Vec<Delivery>,
+    pub settlements: Vec<Settlement>,
+    pub attempts: Vec<Attempt>,
+    pub events: Vec<Event>,
+    /// Everything that is rare: one statement each, made by the store's noun files.
+    pub steps: Vec<Step>,
+}
+
+/// One statement with its values, and how many rows it has to touch.
+#[derive(Clone)]
+pub struct Step {
+    pub(super) statement: &'static Statement,
+    pub(super) binds: Binds,
+    pub(super) touches: Touches,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Touches {
+    /// However many there are.
+    Any,
+    /// Exactly one: a change to something that is gone is a conflict and not a success.
+    One,
+}
+
+/// What became of a change beside being written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Settlements whose lease no longer held: somebody else owns these deliveries now.
+    pub stale: Vec<DeliveryId>,
+}
+
+impl Change {
+    pub fn with(mut self, step: Step) -> Self {
+        self.steps.push(step);
+        self
+    }
+
+    pub fn of(step: Step) -> Self {
+        Self::default().with(step)
+    }
+
+    /// Roughly what it weighs in a transaction.
+    pub(super) fn bytes(&self) -> usize {
+        const ROW: usize = 512;
+        let rows = self.messages.len()
+            + self.deliveries.len()
+            + self.settlements.len()
+            + self.attempts.len()
+            + self.events.len();
+        rows * ROW
+            + self.bodies.iter().map(Body::stored_bytes).sum::<usize>()
+            + self.steps.iter().map(|step| step.binds.bytes()).sum::<usize>()
+    }
+}
+
+impl Step {
+    pub(super) fn any(statement: &'static Statement, binds: Binds) -> Self {
+        Self { statement, binds, touches: Touches::Any }
+    }
+
+    pub(super) fn one(statement: &'static Statement, binds: Binds) -> Self {
+        Self { statement, binds, touches: Touches::One }
+    }
+}

@@ -1,0 +1,282 @@
+//! The two engines, and everything in which they differ. No other file asks which one it is.
+
+use super::error::StoreError;
+use super::statement::Statement;
+use crate::base::limits;
+use std::path::{Path, PathBuf};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// Where a store lives.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Location {
+    File(PathBuf),
+    /// The URL, which may hold a password.
+    Server(String),
+}
+
+impl Location {
+    /// Reads `sqlite:path` (relative to `base`) or `postgres://…`.
+    pub fn parse(url: &str, base: &Path) -> Result<Self, StoreError> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Server(url.to_owned()));
+        }
+        let path = url
+            .strip_prefix("sqlite://")
+            .or_else(|| url.strip_prefix("sqlite:"))
+            .ok_or_else(|| StoreError::refused("the store's url starts with sqlite: or postgres://"))?;
+        if path.is_empty() || path.contains('?') || path.starts_with(":memory:") {
+            return Err(StoreError::refused("the store's url names a file: sqlite:gatepost.db"));
+        }
+        Ok(Self::File(base.join(path)))
+    }
+
+    pub fn engine(&self) -> Engine {
+        match self {
+            Self::File(_) => Engine::Sqlite,
+            Self::Server(_) => Engine::Postgres,
+        }
+    }
+
+    /// The driver's URL. SQLite files are made only by the writer; readers cannot write.
+    pub(super) fn url(&self, access: Access) -> String {
+        match self {
+            Self::Server(url) => url.clone(),
+            Self::File(path) => {
+                let mode = match access {
+                    Access::Write => "rwc",
+                    Access::Read => "ro",
+                };
+                let mut url = String::from("sqlite://");
+                for byte in path.as_os_str().as_encoded_bytes() {
+                    match byte {
+                        b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => url.push(*byte as char),
+                        _ => url.push_str(&format!("%{byte:02X}")),
+                    }
+                }
+                format!("{url}?mode={mode}")
+            }
+        }
+    }
+}
+
+/// A server's password is nobody's business.
+impl std::fmt::Display for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Server(url) => match (url.find("://"), url.rfind('@')) {
+                (Some(scheme), Some(at)) if at > scheme => write!(f, "{}***{}", &url[..scheme + 3], &url[at..]),
+                _ => f.write_str(url),
+            },
+        }
+    }
+}
+
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Write,
+    Read,
+}
+
+pub(super) static BEGIN_SQLITE: Statement = Statement::new("BEGIN", "BEGIN IMMEDIATE");
+pub(super) static BEGIN_POSTGRES: Statement = Statement::new("BEGIN", "BEGIN");
+pub(super) static COMMIT: Statement = Statement::new("COMMIT", "COMMIT");
+pub(super) static ROLLBACK: Statement = Statement::new("ROLLBACK", "ROLLBACK");
+
+static NOW_SQLITE: Statement =
+    Statement::new("NOW", "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS now");
+static NOW_POSTGRES: Statement =
+    Statement::new("NOW", "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now");
+
+static TABLES_SQLITE: Statement = Statement::new(
+    "TABLES",
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_sqlx_%'
+     ORDER BY name",
+);
+static TABLES_POSTGRES: Statement = Statement::new(
+    "TABLES",
+    "SELECT CAST(tablename AS TEXT) AS name FROM pg_tables
+     WHERE schemaname = current_schema() AND tablename NOT LIKE '\\_sqlx\\_%' ORDER BY tablename",
+);
+
+static COLUMNS_SQLITE: Statement = Statement::new(
+    "COLUMNS",
+    "SELECT name, lower(type) AS kind, pk AS key_part FROM pragma_table_info($1) ORDER BY cid",
+);
+static COLUMNS_POSTGRES: Statement = Statement::new(
+    "COLUMNS",
+    "SELECT CAST(c.column_name AS TEXT) AS name, CAST(c.data_type AS TEXT) AS kind,
+            CAST(COALESCE(k.ordinal_position, 0) AS BIGINT) AS key_part
+     FROM information_schema.columns c
+     LEFT JOIN information_schema.table_constraints t
+            ON t.table_schema = c.table_schema AND t.table_name = c.table_name AND t.constraint_type = 'PRIMARY KEY'
+     LEFT JOIN information_schema.key_column_usage k
+            ON k.constraint_name = t.constraint_name AND k.table_schema = t.table_schema
+           AND k.table_name = t.table_name AND k.column_name = c.column_name
+     WHERE c.table_schema = current_schema() AND c.table_name = $1 ORDER BY c.ordinal_position",
+);
+
+impl Engine {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+
+    /// BEGIN, taking the write lock at once where there is only one.
+    pub(super) fn begin(self) -> &'static Statement {
+        match self {
+            Self::Sqlite => &BEGIN_SQLITE,
+            Self::Postgres => &BEGIN_POSTGRES,
+        }
+    }
+
+    /// The database's own clock, which all nodes share.
+    pub(super) fn now(self) -> &'static Statement {
+        match self {
+            Self::Sqlite => &NOW_SQLITE,
+            Self::Postgres => &NOW_POSTGRES,
+        }
+    }
+
+    pub(super) fn tables(self) -> &'static Statement {
+        match self {
+            Self::Sqlite => &TABLES_SQLITE,
+            Self::Postgres => &TABLES_POSTGRES,
+        }
+    }
+
+    /// A table's columns in order: name, kind, and the place in the primary key (0: none).
+    pub(super) fn columns(self) -> &'static Statement {
+        match self {
+            Self::Sqlite => &COLUMNS_SQLITE,
+            Self::Postgres => &COLUMNS_POSTGRES,
+        }
+    }
+
+    pub(super) fn own_statements(self) -> [&'static Statement; 4] {
+        [self.begin(), self.now(), self.tables(), self.columns()]
+    }
+
+    /// The nth parameter of a statement that is made at run time.
+    pub(super) fn parameter(self, n: usize) -> String {
+        match self {
+            Self::Sqlite => "?".to_owned(),
+            Self::Postgres => format!("${n}"),
+        }
+    }
+
+    /// How many connections write. SQLite has one writer by nature.
+    pub(super) fn lanes(self, wished: u32) -> u32 {
+        match self {
+            Self::Sqlite => 1,
+            Self::Postgres => wished.max(1),
+        }
+    }
+
+    /// What every connection is told first.
+    pub(super) fn session(self, access: Access) -> String {
+        let read_ms = limits::STORE_READ_MAX.as_millis();
+        let write_ms = limits::STORE_WRITE_MAX.as_millis();
+        match (self, access) {
+            // FULL: the log is flushed before COMMIT returns, or a 250 would be no promise. The log is
+            // moved into the file at 4 000 pages (16 MiB): seldom enough to write each hot page once,
+            // often enough to keep the log small.
+            (Self::Sqlite, Access::Write) => "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+                 PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY;
+                 PRAGMA mmap_size = 0; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = OFF"
+                .to_owned(),
+            (Self::Sqlite, Access::Read) => {
+                "PRAGMA query_only = ON; PRAGMA cache_size = -8000; PRAGMA busy_timeout = 5000; PRAGMA mmap_size = 0".to_owned()
+            }
+            (Self::Postgres, Access::Write) => format!(
+                "SET synchronous_commit = on; SET statement_timeout = {write_ms}; SET lock_timeout = {read_ms};
+                 SET idle_in_transaction_session_timeout = {write_ms}; SET client_min_messages = warning"
+            ),
+            (Self::Postgres, Access::Read) => format!(
+                "SET default_transaction_read_only = on; SET statement_timeout = {read_ms};
+                 SET client_min_messages = warning"
+            ),
+        }
+    }
+
+    /// What must hold before this store may promise anything: the answer is (setting, needed value).
+    pub(super) fn vows(self) -> &'static [(&'static str, &'static str, &'static str)] {
+        match self {
+            Self::Sqlite => &[("PRAGMA journal_mode", "journal_mode", "wal")],
+            Self::Postgres => &[
+                ("SELECT current_setting('fsync') AS fsync", "fsync", "on"),
+                ("SELECT current_setting('full_page_writes') AS full_page_writes", "full_page_writes", "on"),
+                ("SELECT current_setting('synchronous_commit') AS synchronous_commit", "synchronous_commit", "on"),
+            ],
+        }
+    }
+
+    /// Is this the DDL of our engine? Keeps the marks of this engine and drops the other's.
+    pub(super) fn ddl(self, text: &str) -> String {
+        let (ours, theirs) = match self {
+            Self::Sqlite => ("/*sqlite ", "/*postgres "),
+            Self::Postgres => ("/*postgres ", "/*sqlite "),
+        };
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find("/*") {
+            let (before, mark) = rest.split_at(at);
+            out.push_str(before);
+            let end = mark.find("*/").map_or(mark.len(), |end| end + 2);
+            if let Some(kept) = mark[..end].strip_prefix(ours) {
+                out.push_str(kept.strip_suffix("*/").unwrap_or(kept));
+            } else if !mark.starts_with(theirs) {
+                out.push_str(&mark[..end]);
+            }
+            rest = &mark[end..];
+        }
+        out.push_str(rest);
+        out
+    }
+
+    /// Moves SQLite's log into the file and empties it. PostgreSQL does this by itself.
+    pub(super) fn checkpoint(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => Some("PRAGMA wal_checkpoint(TRUNCATE)"),
+            Self::Postgres => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_engine_keeps_its_own_marks() {
+        let text = "a /*sqlite BLOB*//*postgres BYTEA*/ b /* note */ c /*sqlite W*/;";
+        assert_eq!(Engine::Sqlite.ddl(text), "a BLOB b /* note */ c W;");
+        assert_eq!(Engine::Postgres.ddl(text), "a BYTEA b /* note */ c ;");
+    }
+
+    #[test]
+    fn a_location_hides_the_password_and_keeps_odd_paths() {
+        let server = Location::parse("postgres://u:p%40ss@db:5432/gatepost", Path::new("/x")).unwrap();
+        assert_eq!(server.to_string(), "postgres://***@db:5432/gatepost");
+        assert_eq!(format!("{server:?}"), "postgres://***@db:5432/gatepost");
+        let file = Location::parse("sqlite:a b?".trim_end_matches('?'), Path::new("/data")).unwrap();
+        assert_eq!(file.url(Access::Read), "sqlite:///data/a%20b?mode=ro");
+        assert_eq!(Location::parse("sqlite:///abs.db", Path::new("/data")).unwrap(), Location::File("/abs.db".into()));
+        for wrong in ["mysql://x", "sqlite:", "sqlite::memory:", "gatepost.db"] {
+            assert!(Location::parse(wrong, Path::new("/")).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! A store in use: opened, checked, brought up to date, and closed in order.
+
+use super::change::{Change, Written};
+use super::dialect::{Access, Engine, Location};
+use super::error::StoreError;
+use super::seal::Seal;
+use super::statement::{Binds, Columns, Multi, Statement, fetch_one};
+use super::writer::{Chore, Health, Trade, Writer};
+use super::{bodies, directory, events, housekeeping, mail, migrate, nodes, people, pool, seal, writer};
+use crate::base::clock::{Clock, Time};
+use crate::base::limits;
+use crate::base::random::Random;
+use crate::base::secret::Secret;
+use sqlx::{AnyPool, Connection};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How to open a store.
+pub struct Opening {
+    pub location: Location,
+    pub read_connections: u32,
+    pub write_connections: u32,
+    /// The key that opens the other secrets in it.
+    pub master_key: Secret<Vec<u8>>,
+    pub clock: Clock,
+    pub random: Random,
+}
+
+pub struct Store {
+    location: Location,
+    writer: Writer,
+    lanes: JoinSet<()>,
+    reads: AnyPool,
+    pub(super) seal: Seal,
+    pub(super) clock: Clock,
+    pub(super) random: Random,
+}
+
+impl Store {
+    /// Opens a store: makes it if it is not there, migrates it, and refuses one that is not durable, not
+    /// ours, or sealed under another key.
+    pub async fn open(opening: Opening) -> Result<Self, StoreError> {
+        let Opening { location, read_connections, write_connections, master_key, clock, random } = opening;
+        let engine = location.engine();
+        let mut connection = pool::connect(&location, Access::Write).await?;
+        pool::demand_durability(&mut connection, engine).await?;
+        migrate::migrate(&mut connection, engine).await?;
+        let seal = Seal::new(&master_key, random.clone())?;
+        seal::demand_own_key(&mut connection, &seal, clock.now()).await?;
+        // A clean close: the lane opens its own, and SQLite leaves no log behind.
+        connection.close().await?;
+
+        let trade = Trade { location: location.clone(), clock: clock.clone(), random: random.clone() };
+        let (writer, lanes) = Writer::start(trade, engine.lanes(write_connections));
+        let reads = pool::reads(&location, read_connections)?;
+        Ok(Self { location, writer, lanes, reads, seal, clock, random })
+    }
+
+    /// Writes a change and returns when it is on disk. Dropping the future takes the change back.
+    pub async fn write(&self, change: impl Into<Change>) -> Result<Written, StoreError> {
+        self.writer.write(change.into()).await
+    }
+
+    /// Repeats a deletion in small slices between the groups until nothing is left of it.
+    pub async fn run_chore(&self, chore: Chore) -> Result<u64, StoreError> {
+        self.writer.run_chore(chore).await
+    }
+
+    /// Up or down, and why: changes as the writer's connections come and go.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.writer.health()
+    }
+
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.location.engine()
+    }
+
+    pub(super) fn reads(&self) -> &AnyPool {
+        &self.reads
+    }
+
+    /// The database's own clock: what nodes compare their leases by.
+    pub async fn now(&self) -> Result<Time, StoreError> {
+        match fetch_one(self.reads(), self.engine().now(), Binds::default()).await? {
+            Some(row) => Ok(Time::from_micros(row.int("now")?)),
+            None => Err(StoreError::damaged("the database has no clock")),
+        }
+    }
+
+    /// Lets everything that was handed in be written and answered, then closes.
+    pub async fn close(self) {
+        let Self { writer, mut lanes, reads, .. } = self;
+        drop(writer);
+        let ended = async {
+            while lanes.join_next().await.is_some() {}
+            reads.close().await;
+        };
+        if tokio::time::timeout(limits::STORE_WRITE_MAX, ended).await.is_err() {
+            tracing::warn!("the store did not close in time; what was answered is safe");
+        }
+    }
+}
+
+/// Every statement of the store by name, for the test that prepares all of them on both engines.
+pub fn all_statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
+    let single: [&[&'static Statement]; 8] = [
+        bodies::STATEMENTS,
+        directory::STATEMENTS,
+        events::STATEMENTS,
+        housekeeping::STATEMENTS,
+        mail::STATEMENTS,
+        nodes::STATEMENTS,
+        people::STATEMENTS,
+        seal::STATEMENTS,
+    ];
+    let multi: [&[&'static Multi]; 2] = [mail::MULTI, events::MULTI];
+    single
+        .into_iter()
+        .flatten()
+        .chain(writer::STATEMENTS)
+        .chain(&engine.own_statements())
+        .map(|statement| (statement.name, statement.sql))
+        .chain(multi.into_iter().flatten().map(|multi| (multi.name, multi.sample(engine))))
+        .collect()
+}

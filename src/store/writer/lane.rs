@@ -1,0 +1,353 @@
+//! A lane of the writer: one connection, the groups it writes, and what it does when the store fails.
+//!
+//! While the store is down, changes that wait are refused at once (the caller says "later" to its
+//! client); only a group whose outcome is unknown is kept, because nobody may be told anything before it
+//! is known.
+
+use super::chore::{Job, Slice};
+use super::group::{End, Group, withdrawal};
+use super::{Command, Health, Trade};
+use crate::base::backoff::Backoff;
+use crate::base::id;
+use crate::base::limits;
+use crate::store::change::{Change, Written};
+use crate::store::dialect::{Access, Engine, Location};
+use crate::store::error::StoreError;
+use crate::store::pool;
+use sqlx::Connection;
+use sqlx::AnyConnection;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, mpsc, watch};
+
+pub(super) struct Lane {
+    trade: Trade,
+    engine: Engine,
+    queue: Arc<Mutex<mpsc::Receiver<Command>>>,
+    /// Taken from the queue, but too much for the last group.
+    left: VecDeque<Command>,
+    jobs: Option<mpsc::Receiver<Job>>,
+    job: Option<Job>,
+    /// Messages whose callers went away before they heard of them.
+    unwanted: Vec<Change>,
+    health: watch::Sender<Health>,
+    commits: u64,
+}
+
+enum Next {
+    Group(Vec<Command>),
+    Job(Job),
+    Closed,
+}
+
+impl Lane {
+    pub fn new(
+        trade: Trade,
+        queue: Arc<Mutex<mpsc::Receiver<Command>>>,
+        jobs: Option<mpsc::Receiver<Job>>,
+        health: watch::Sender<Health>,
+    ) -> Self {
+        let engine = trade.location.engine();
+        let (left, unwanted) = (VecDeque::new(), Vec::new());
+        Self { trade, engine, queue, left, jobs, job: None, unwanted, health, commits: 0 }
+    }
+
+    /// Works until every sender is gone and what they sent is answered.
+    pub async fn run(mut self) {
+        let Some(mut connection) = self.open().await else { return };
+        loop {
+            let went = match self.next().await {
+                Next::Closed => break,
+                Next::Job(job) => {
+                    self.job = Some(job);
+                    Ok(())
+                }
+                Next::Group(commands) => self.write_group(&mut connection, commands).await,
+            };
+            let went = match went {
+                Ok(()) => self.tidy(&mut connection).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = went {
+                self.say_down(&error);
+                drop(connection);
+                match self.open().await {
+                    Some(opened) => connection = opened,
+                    None => return,
+                }
+            }
+        }
+        let _ = connection.close().await;
+    }
+
+    /// Waits for something to do. With work of its own under way it only looks whether mail is waiting.
+    async fn next(&mut self) -> Next {
+        let busy = !self.left.is_empty() || self.job.is_some() || !self.unwanted.is_empty();
+        if busy {
+            // Another lane may hold the queue and wait at it: then the mail is in good hands.
+            let queue = self.queue.clone();
+            let mut queue = queue.try_lock().ok();
+            return Next::Group(self.gather(queue.as_deref_mut()));
+        }
+        let queue = self.queue.clone();
+        let mut queue = queue.lock().await;
+        let job = async {
+            match &mut self.jobs {
+                Some(jobs) => jobs.recv().await,
+                None => None,
+            }
+        };
+        tokio::select! {
+            biased;
+            command = queue.recv() => match command {
+                Some(command) => self.left.push_back(command),
+                None => return Next::Closed,
+            },
+            Some(job) = job => return Next::Job(job),
+        }
+        Next::Group(self.gather(Some(&mut queue)))
+    }
+
+    /// What is waiting, up to the bounds of a group.
+    fn gather(&mut self, mut queue: Option<&mut mpsc::Receiver<Command>>) -> Vec<Command> {
+        let mut group: Vec<Command> = Vec::new();
+        let mut bytes = 0;
+        loop {
+            let waiting = self.left.pop_front().or_else(|| queue.as_mut().and_then(|queue| queue.try_recv().ok()));
+            let Some(command) = waiting else { break };
+            // Nobody waits for it: nothing is written, nothing is left.
+            if command.answer.is_closed() {
+                continue;
+            }
+            let full = group.len() >= limits::GROUP_COMMANDS_MAX || bytes + command.bytes > limits::GROUP_BYTES_MAX;
+            if full && !group.is_empty() {
+                self.left.push_front(command);
+                break;
+            }
+            bytes += command.bytes;
+            group.push(command);
+        }
+        group
+    }
+
+    /// Writes a group to its end. `Err`: the connection is gone, and every caller was answered.
+    async fn write_group(&mut self, connection: &mut AnyConnection, commands: Vec<Command>) -> Result<(), StoreError> {
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let size = commands.len();
+        let result = self.settle_group(connection, commands).await;
+        metrics::histogram!("gatepost_store_group_commands").record(size as f64);
+        metrics::histogram!("gatepost_store_commit_seconds").record(begun.elapsed());
+        result
+    }
+
+    async fn settle_group(&mut self, connection: &mut AnyConnection, commands: Vec<Command>) -> Result<(), StoreError> {
+        let group = self.new_group();
+        let mut retried = Retried::No;
+        // What the rows said before a COMMIT whose answer was lost.
+        let mut said = None;
+        loop {
+            let changes: Vec<&Change> = commands.iter().map(|command| &command.change).collect();
+            match group.write(connection, self.engine, &changes).await {
+                End::Committed(written) => {
+                    for (command, written) in commands.into_iter().zip(written) {
+                        self.answer(command, Ok(written));
+                    }
+                    tokio::task::yield_now().await;
+                    return Ok(());
+                }
+                End::CommittedBefore => {
+                    let written = said.unwrap_or_else(|| vec![Written::default(); commands.len()]);
+                    for (command, written) in commands.into_iter().zip(written) {
+                        self.answer(command, Ok(written));
+                    }
+                    return Ok(());
+                }
+                End::RolledBack(error) => return self.write_singly(connection, commands, error).await,
+                // The first try may have met a connection that died while it was idle: one more on a
+                // fresh one. A second failure is the store's.
+                End::Broken(error) => {
+                    if retried == Retried::No && let Ok(opened) = self.reopen().await {
+                        *connection = opened;
+                        retried = Retried::Yes;
+                        continue;
+                    }
+                    for command in commands {
+                        self.answer(command, Err(error.clone()));
+                    }
+                    return Err(error);
+                }
+                End::Unknown(error, written) => {
+                    said = Some(written);
+                    tracing::warn!(commit = %group.id, %error, "the outcome of a commit is unknown; asking for it");
+                    metrics::counter!("gatepost_store_unknown_commits_total").increment(1);
+                    self.say_down(&error);
+                    match self.open().await {
+                        Some(opened) => *connection = opened,
+                        None => return Err(error),
+                    }
+                    retried = Retried::Yes;
+                }
+            }
+        }
+    }
+
+    /// One change of a group was refused: each goes alone, so that only the culprit hears of it.
+    async fn write_singly(
+        &mut self,
+        connection: &mut AnyConnection,
+        mut commands: Vec<Command>,
+        error: StoreError,
+    ) -> Result<(), StoreError> {
+        if commands.len() == 1 {
+            for command in commands {
+                self.answer(command, Err(error.clone()));
+            }
+            return Ok(());
+        }
+        while !commands.is_empty() {
+            let command = commands.remove(0);
+            if let Err(error) = Box::pin(self.settle_group(connection, vec![command])).await {
+                for command in commands {
+                    self.answer(command, Err(error.clone()));
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Between two groups: take back what nobody waited for, a slice of housekeeping, a log grown large.
+    async fn tidy(&mut self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        while let Some(change) = self.unwanted.pop() {
+            let group = self.new_group();
+            match group.write(connection, self.engine, &[&change]).await {
+                End::Committed(_) | End::CommittedBefore => {}
+                End::RolledBack(error) => tracing::error!(%error, "a message that was refused could not be taken back"),
+                End::Broken(error) | End::Unknown(error, _) => {
+                    self.unwanted.push(change);
+                    return Err(error);
+                }
+            }
+        }
+        if let Some(job) = self.job.take() {
+            match job.slice(connection, self.engine).await {
+                Slice::More(job) => self.job = Some(job),
+                Slice::Over => {}
+                Slice::Broken(error) => return Err(error),
+            }
+        }
+        self.commits += 1;
+        if self.commits.is_multiple_of(64) {
+            self.watch_log(connection).await?;
+        }
+        Ok(())
+    }
+
+    /// SQLite's log is cut by force when readers kept it from being cut by itself.
+    async fn watch_log(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        let Location::File(path) = &self.trade.location else { return Ok(()) };
+        let mut log = path.clone().into_os_string();
+        log.push("-wal");
+        let Ok(found) = tokio::fs::metadata(log).await else { return Ok(()) };
+        metrics::gauge!("gatepost_store_wal_bytes").set(found.len() as f64);
+        if found.len() > limits::WAL_BYTES_MAX
+            && let Err(error) = pool::checkpoint(connection, self.engine).await
+        {
+            tracing::warn!(bytes = found.len(), %error, "the store's log is large and could not be cut yet");
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, command: Command, result: Result<Written, StoreError>) {
+        let committed = result.is_ok();
+        if let Err(Ok(_)) = command.answer.send(result)
+            && committed
+        {
+            // RFC 5321 4.2.5: who was not told 250 keeps the mail, so we must not.
+            self.unwanted.extend(command.change.messages.iter().map(|message| withdrawal(&message.id)));
+        }
+    }
+
+    fn new_group(&self) -> Group {
+        let at = self.trade.clock.now();
+        Group { id: id::new(at, &self.trade.random), at }
+    }
+
+    fn say_down(&self, error: &StoreError) {
+        let why = error.to_string();
+        self.health.send_if_modified(|health| {
+            let was_up = *health == Health::Up;
+            if was_up {
+                tracing::error!(%why, "the store is down");
+                metrics::counter!("gatepost_store_down_total").increment(1);
+            }
+            let changed = *health != Health::Down { why: why.clone() };
+            *health = Health::Down { why };
+            changed
+        });
+    }
+
+    /// Opens the connection, however long it takes, and refuses meanwhile what comes in. None: there is
+    /// nobody left to work for.
+    async fn open(&mut self) -> Option<AnyConnection> {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2), self.trade.random.clone());
+        loop {
+            match self.reopen().await {
+                Ok(connection) => {
+                    self.health.send_if_modified(|health| {
+                        let came_up = *health != Health::Up;
+                        *health = Health::Up;
+                        came_up
+                    });
+                    return Some(connection);
+                }
+                Err(error) => {
+                    self.say_down(&error);
+                    if !self.refuse_for(backoff.pause(), &error).await {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn reopen(&self) -> Result<AnyConnection, StoreError> {
+        let mut connection = pool::connect(&self.trade.location, Access::Write).await?;
+        pool::demand_durability(&mut connection, self.engine).await?;
+        // After a failed flush the kernel may show us pages that never reached the disk. Moving the log
+        // into the file writes and flushes them anew, so that what we then find committed is on disk.
+        pool::checkpoint(&mut connection, self.engine).await?;
+        Ok(connection)
+    }
+
+    /// Answers everything that waits with "not now" for this long; false when the queue is closed.
+    async fn refuse_for(&mut self, pause: Duration, error: &StoreError) -> bool {
+        if let Some(job) = self.job.take() {
+            job.refuse(error.clone());
+        }
+        for command in std::mem::take(&mut self.left) {
+            self.answer(command, Err(error.clone()));
+        }
+        let until = tokio::time::Instant::now() + pause;
+        let queue = self.queue.clone();
+        loop {
+            let Ok(waiting) = tokio::time::timeout_at(until, async { queue.lock().await.recv().await }).await else {
+                return true;
+            };
+            match waiting {
+                Some(command) => self.answer(command, Err(error.clone())),
+                None => return false,
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Retried {
+    No,
+    Yes,
+}

@@ -1,0 +1,119 @@
+//! The writer: one queue for everything that is written, and group commit behind it.
+//!
+//! Callers hand in a `Change` and wait. A lane (one for SQLite, a few for PostgreSQL) takes what is
+//! waiting, writes it in one transaction, commits once, and only then answers all of it. While one flush
+//! runs the next group gathers by itself: no timer, and the busier it gets the cheaper a mail becomes.
+//!
+//! Promises: an answer `Ok` is on disk; after an answer `Err` nothing of that change is left; one bad
+//! change never fails its neighbours; a commit whose outcome is unknown is found out before anyone hears
+//! of it; what a caller no longer waits for is taken back.
+
+mod chore;
+mod group;
+mod lane;
+
+pub use chore::Chore;
+pub(in crate::store) use group::STATEMENTS;
+
+use super::change::{Change, Step, Written};
+use super::dialect::Location;
+use super::error::StoreError;
+use super::mail::Body;
+use crate::base::clock::Clock;
+use crate::base::limits;
+use crate::base::random::Random;
+use std::sync::Arc;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+/// How the writer is doing: what readiness is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    Up,
+    Down { why: String },
+}
+
+/// A change on its way, and who waits for it.
+struct Command {
+    change: Change,
+    bytes: usize,
+    answer: oneshot::Sender<Result<Written, StoreError>>,
+}
+
+/// What every lane needs.
+#[derive(Clone)]
+pub(super) struct Trade {
+    pub location: Location,
+    pub clock: Clock,
+    pub random: Random,
+}
+
+pub(super) struct Writer {
+    commands: mpsc::Sender<Command>,
+    chores: mpsc::Sender<chore::Job>,
+    health: watch::Receiver<Health>,
+}
+
+impl Writer {
+    /// Starts the lanes; they open their connections themselves, and again whenever they must.
+    pub fn start(trade: Trade, lanes: u32) -> (Self, JoinSet<()>) {
+        let (commands, queue) = mpsc::channel(limits::WRITER_QUEUE_MAX);
+        let (chores, jobs) = mpsc::channel(limits::CHORE_QUEUE_MAX);
+        let (health_to, health) = watch::channel(Health::Down { why: "it is being opened".to_owned() });
+        let queue = Arc::new(Mutex::new(queue));
+        let mut jobs = Some(jobs);
+        let mut tasks = JoinSet::new();
+        for _ in 0..lanes {
+            let lane = lane::Lane::new(trade.clone(), queue.clone(), jobs.take(), health_to.clone());
+            tasks.spawn(lane.run());
+        }
+        (Self { commands, chores, health }, tasks)
+    }
+
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.health.clone()
+    }
+
+    /// Writes a change and returns when it is on disk. Dropping this future takes the change back: what
+    /// nobody was told of is not kept.
+    pub async fn write(&self, change: Change) -> Result<Written, StoreError> {
+        for body in change.bodies.iter().filter(|body| body.is_large()) {
+            self.write_chunks(body).await?;
+        }
+        self.submit(change).await
+    }
+
+    /// A large body goes ahead of its message, in pieces that share no transaction with other mail. If
+    /// the message never follows, housekeeping sweeps them.
+    async fn write_chunks(&self, body: &Body) -> Result<(), StoreError> {
+        for (seq, chunk) in body.stored.chunks(limits::BODY_CHUNK_BYTES).enumerate() {
+            self.submit(Change::of(group::chunk_step(body, seq, chunk.to_vec()))).await?;
+        }
+        Ok(())
+    }
+
+    async fn submit(&self, change: Change) -> Result<Written, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let command = Command { bytes: change.bytes(), change, answer };
+        self.commands.send(command).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+
+    /// Runs a deletion or the like in slices between the groups until nothing is left to do; how many
+    /// rows it touched in all.
+    pub async fn run_chore(&self, chore: Chore) -> Result<u64, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.chores.send(chore::Job::new(chore, answer)).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::unavailable("it is being closed")
+}
+
+impl From<Step> for Change {
+    fn from(step: Step) -> Self {
+        Change::of(step)
+    }
+}
