@@ -1,1 +1,7 @@
+//! The one integration binary: one link, one PostgreSQL for all of it.
 
+#[path = "../support/source.rs"]
+mod source;
+
+#[path = "../house.rs"]
+mod house;
