@@ -1,5 +1,7 @@
 //! The one integration binary: one link, one PostgreSQL for all of it.
 
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[path = "../support/source.rs"]
 mod source;
 
