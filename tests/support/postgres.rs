@@ -282,7 +282,7 @@ impl Programs {
         let user = (std::fs::metadata("/proc/self").map_or(0, |m| m.uid()) == 0).then(unprivileged_user);
         let mut programs = Programs { folder: found, user };
         if let Some(user) = &programs.user
-            && !programs.answer()
+            && !programs.reachable()
         {
             // Unpacked below a home that only root may enter: run a copy from the temporary folder.
             let copy = folder.join("programs");
@@ -296,21 +296,22 @@ impl Programs {
         programs
     }
 
-    fn answer(&self) -> bool {
-        self.command("postgres").arg("--version").current_dir("/").output().is_ok_and(|o| o.status.success())
+    /// Whether the user they run as can enter the folder. Asked through `test`, because `setpriv` itself
+    /// still has root's rights when it starts a program.
+    fn reachable(&self) -> bool {
+        let mut words = self.prefix();
+        words.extend(["test".into(), "-x".into(), self.folder.join("postgres").to_string_lossy().into_owned()]);
+        Command::new(&words[0]).args(&words[1..]).status().is_ok_and(|status| status.success())
+    }
+
+    fn prefix(&self) -> Vec<String> {
+        let Some(User { uid, gid }) = self.user else { return Vec::new() };
+        vec!["setpriv".into(), format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".into()]
     }
 
     /// The command line that runs a program as a user PostgreSQL accepts.
     fn words(&self, program: &str) -> Vec<String> {
-        let mut words = Vec::new();
-        if let Some(User { uid, gid }) = self.user {
-            words.extend([
-                "setpriv".into(),
-                format!("--reuid={uid}"),
-                format!("--regid={gid}"),
-                "--clear-groups".into(),
-            ]);
-        }
+        let mut words = self.prefix();
         words.push(self.folder.join(program).to_string_lossy().into_owned());
         words
     }
@@ -326,7 +327,9 @@ impl Programs {
     fn environment(&self) -> Vec<(&'static str, String)> {
         let mut environment = vec![("LC_ALL", "C".to_owned()), ("TZ", "GMT".to_owned())];
         // …/usr/lib/postgresql/15/bin → …/usr/lib
-        let Some(libraries) = self.folder.ancestors().nth(3).filter(|_| !self.folder.starts_with("/usr")) else {
+        let unpacked =
+            self.folder.ancestors().nth(3).filter(|lib| lib.ends_with("usr/lib") && !lib.starts_with("/usr"));
+        let Some(libraries) = unpacked else {
             return environment;
         };
         let triplets = std::fs::read_dir(libraries).into_iter().flatten().flatten().map(|e| e.path());
