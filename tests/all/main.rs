@@ -5,5 +5,11 @@ mod postgres;
 #[path = "../support/source.rs"]
 mod source;
 
+#[path = "../deployment.rs"]
+mod deployment;
 #[path = "../house.rs"]
 mod house;
+#[path = "../licences.rs"]
+mod licences;
+#[path = "../rfcs.rs"]
+mod rfcs;
