@@ -2,6 +2,8 @@
 
 CARGO ?= cargo
 
+# In this order, also under make -j: each step wants the cores for itself.
+.NOTPARALLEL:
 .PHONY: test packages fmt clippy unit lint build run bench crash audit notice rfcs
 
 test: packages fmt clippy unit lint
