@@ -1,1 +1,15 @@
+//! The one integration binary: one link, one PostgreSQL for all of it.
 
+#[path = "../support/postgres.rs"]
+mod postgres;
+#[path = "../support/source.rs"]
+mod source;
+
+#[path = "../deployment.rs"]
+mod deployment;
+#[path = "../house.rs"]
+mod house;
+#[path = "../licences.rs"]
+mod licences;
+#[path = "../rfcs.rs"]
+mod rfcs;
