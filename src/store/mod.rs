@@ -1,1 +1,3 @@
-//! x
+//! The only room with SQL.
+
+pub mod settings;

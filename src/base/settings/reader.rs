@@ -2,7 +2,7 @@
 //! stand.
 
 use super::environment::Environment;
-use super::finding::{Finding, Severity};
+use super::finding::{Finding, Severity, nearest};
 use super::section::Table;
 use super::tree::{Entry, Kind, Node, Span};
 use super::value::Value;
@@ -51,6 +51,10 @@ impl<'a> Reader<'a> {
         &self.subject
     }
 
+    pub fn about(&mut self, key: &str) {
+        self.subject = format!("\"{key}\"");
+    }
+
     pub fn report(&mut self, finding: Finding) {
         self.findings.push(finding);
     }
@@ -76,8 +80,9 @@ impl<'a> Reader<'a> {
             return None;
         };
         for entry in entries.iter().filter(|entry| table.field(&entry.key).is_none()) {
-            // A mistyped `password` is still a password.
-            self.mask_texts(&entry.node);
+            if may_be_secret(&entry.key, table) {
+                self.mask_texts(&entry.node);
+            }
             let finding = Finding::error(entry.key_span, format!("unknown key \"{}\" in {}", entry.key, table.header));
             self.report(finding.suggest(&entry.key, table.fields.iter().map(|field| field.name)));
         }
@@ -126,6 +131,13 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A mistyped `password` is still a password: a value is shown only when its key is nearly one that
+/// holds no secret.
+fn may_be_secret(key: &str, table: &Table) -> bool {
+    let near = nearest(key, table.fields.iter().map(|field| field.name)).and_then(|name| table.field(name));
+    !near.is_some_and(|field| field.shape.is_plain())
+}
+
 /// A table whose fields are being read.
 pub struct Open<'n> {
     entries: &'n [Entry],
@@ -141,7 +153,7 @@ impl<'n> Open<'n> {
     /// The value of a key; none when it is absent, or wrong (which is reported).
     pub fn given<T: Value>(&self, key: &'static str, reader: &mut Reader<'_>) -> Option<T> {
         let entry = self.entry(key)?;
-        reader.subject = format!("\"{key}\"");
+        reader.about(key);
         T::read(&entry.node, reader)
     }
 

@@ -13,12 +13,17 @@ pub enum Change {
 
 /// What can stand at a setting.
 pub enum Shape {
-    Scalar { expects: &'static str, words: &'static [&'static str] },
+    Scalar {
+        expects: &'static str,
+        words: &'static [&'static str],
+    },
     Secret,
     List(&'static Shape),
     Table(&'static Table),
     /// Read by its own rules.
-    Own { expects: &'static str },
+    Own {
+        expects: &'static str,
+    },
 }
 
 /// Where a value comes from when the file has none, and what an example looks like (in the file's
@@ -61,6 +66,15 @@ impl Table {
 }
 
 impl Shape {
+    /// One line, or a list of such, without a secret.
+    pub fn is_plain(&self) -> bool {
+        match self {
+            Self::Scalar { .. } => true,
+            Self::List(of) => of.is_plain(),
+            _ => false,
+        }
+    }
+
     /// The table at or in this, through lists.
     pub fn table(&self) -> Option<&'static Table> {
         match self {

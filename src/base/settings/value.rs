@@ -35,13 +35,12 @@ impl<T: Scalar> Value for T {
             (Form::Bool, Kind::Bool(true)) => "true",
             (Form::Bool, Kind::Bool(false)) => "false",
             (_, other) => {
-                let found = other.name();
-                let mut finding = Finding::error(node.span, format!("{} takes {}", reader.subject(), expected::<T>()));
-                finding = finding.label(format!("this is {found}"));
-                if T::FORM == Form::Text && matches!(other, Kind::Integer(_) | Kind::Bool(_)) {
-                    finding = finding.help("put it in quotes");
-                }
-                reader.report(finding);
+                let finding = Finding::error(node.span, format!("{} takes {}", reader.subject(), expected::<T>()));
+                let finding = finding.label(format!("this is {}", other.name()));
+                reader.report(match quotes::<T>(other) {
+                    Some(help) => finding.help(help),
+                    None => finding,
+                });
                 return None;
             }
         };
@@ -59,6 +58,17 @@ impl<T: Scalar> Value for T {
 
     fn write(&self) -> Option<String> {
         Some(Scalar::write(self))
+    }
+}
+
+/// What quotes, or their absence, would make of a value of the wrong form.
+fn quotes<T: Scalar>(kind: &Kind) -> Option<&'static str> {
+    match (T::FORM, kind) {
+        (Form::Text, Kind::Integer(text) | Kind::Float(text) | Kind::Time(text)) => {
+            T::parse(text).is_ok().then_some("put it in quotes")
+        }
+        (Form::Integer | Form::Bool, Kind::Text(text)) => T::parse(text).is_ok().then_some("write it without quotes"),
+        _ => None,
     }
 }
 
