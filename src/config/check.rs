@@ -8,12 +8,15 @@ mod sockets;
 
 use super::Config;
 use super::load::Source;
-use crate::base::settings::{Finding, Span};
-use std::collections::HashMap;
+use crate::base::limits;
+use crate::base::settings::{Finding, Span, nearest};
+use crate::mail::domain_name::DomainName;
+use crate::model::name::Name;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 pub(super) fn check(config: &Config, source: &Source) -> Vec<Finding> {
-    let mut survey = Survey { config, source, findings: Vec::new() };
+    let mut survey = Survey { config, source, known: Known::of(config), findings: Vec::new() };
     survey.listeners_do_not_clash();
     survey.retry_plan_has_steps();
     survey.relays_are_safe();
@@ -31,10 +34,40 @@ pub(super) fn check(config: &Config, source: &Source) -> Vec<Finding> {
 struct Survey<'a> {
     config: &'a Config,
     source: &'a Source,
+    known: Known<'a>,
     findings: Vec<Finding>,
 }
 
+/// What can be referred to, by name: a file may have ten thousand of each.
+struct Known<'a> {
+    relays: HashSet<&'a Name>,
+    /// With the index of each.
+    domains: HashMap<&'a DomainName, usize>,
+    mailboxes: HashSet<&'a Name>,
+    reply_domains: HashSet<&'a DomainName>,
+}
+
+impl<'a> Known<'a> {
+    fn of(config: &'a Config) -> Self {
+        Self {
+            relays: config.relay.iter().map(|relay| &relay.name).collect(),
+            domains: config.domain.iter().enumerate().map(|(i, domain)| (&domain.name, i)).collect(),
+            mailboxes: config.mailbox.iter().map(|mailbox| &mailbox.name).collect(),
+            reply_domains: config.mailbox.iter().filter_map(|mailbox| mailbox.reply_domain.as_ref()).collect(),
+        }
+    }
+}
+
 impl Survey<'_> {
+    /// The domain that was probably meant. Only for findings that will be shown: the search compares
+    /// with every domain.
+    fn near_domain(&self, name: &DomainName) -> Option<&str> {
+        if self.findings.len() > limits::CONFIG_FINDINGS_MAX {
+            return None;
+        }
+        nearest(name.as_str(), self.config.domain.iter().map(|domain| domain.name.as_str()))
+    }
+
     fn place(&self, path: &str) -> Span {
         self.source.place(path)
     }

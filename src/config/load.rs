@@ -3,8 +3,7 @@
 
 use super::{Config, check, mask, syntax};
 use crate::base::limits;
-use crate::base::settings::{Entry, Environment, Finding, Found, Kind, Node, Reader, Severity, Span, Value};
-use std::collections::HashSet;
+use crate::base::settings::{Entry, Environment, Finding, Found, Kind, Node, Partial, Reader, Severity, Span, Value};
 use std::io::Read;
 use std::path::Path;
 
@@ -24,27 +23,27 @@ pub struct Source {
     pub(super) text: String,
     pub(super) masks: Vec<Span>,
     tree: Node,
-    dropped: HashSet<Span>,
+    partial: Partial,
 }
 
 impl Source {
     /// Where a setting stands, by a path like `domain[0].dkim[1].key`; the nearest table on the way
     /// there when it is not given.
     pub fn place(&self, path: &str) -> Span {
-        self.tree.at(path, &self.dropped).0.span
+        self.tree.at(path, &self.partial).0.span
     }
 
     pub fn is_given(&self, path: &str) -> bool {
-        self.tree.at(path, &self.dropped).1 == Found::Whole
+        self.tree.at(path, &self.partial).1 == Found::Whole
     }
 
     /// Was every element of this list read? Else what seems to be missing may only be mistyped.
     pub fn is_whole(&self, path: &str) -> bool {
-        match &self.tree.at(path, &self.dropped) {
-            (Node { kind: Kind::List(items), .. }, Found::Whole) => {
-                !items.iter().any(|item| self.dropped.contains(&item.span))
-            }
-            (_, found) => *found == Found::PartOfTheWay,
+        let (node, found) = self.tree.at(path, &self.partial);
+        match (found, &node.kind) {
+            (Found::Whole, Kind::List(_)) => !self.partial.contains_key(&node.span),
+            // A text where a list should be, or nothing at all.
+            (found, _) => found == Found::PartOfTheWay,
         }
     }
 }
@@ -71,7 +70,7 @@ pub fn load(path: &Path, environment: &Environment) -> Loaded {
         Err(why) => {
             let finding = Finding::error(None, format!("the configuration cannot be read: {why}"));
             let tree = Node { span: Span::default(), kind: Kind::Table(Vec::new()) };
-            let source = Source { name, text: String::new(), masks: Vec::new(), tree, dropped: HashSet::new() };
+            let source = Source { name, text: String::new(), masks: Vec::new(), tree, partial: Partial::new() };
             Loaded { config: None, findings: vec![finding], source }
         }
     }
@@ -107,12 +106,14 @@ pub fn load_text(name: &str, text: String, directory: &Path, environment: &Envir
     let mut reader = Reader::new(environment, directory);
     let config = Config::read(&tree, &mut reader);
     let read = reader.finish();
-    findings.extend(read.findings.into_iter().filter(|finding| syntax.let_stand(finding)));
+    if findings.len() < limits::CONFIG_FINDINGS_MAX {
+        findings.extend(read.findings.into_iter().filter(|finding| syntax.let_stand(finding)));
+    }
 
     let masks = mask::merged(
         [read.masks, mask::in_urls(&text), if syntax.any() { mask::by_look(&text) } else { Vec::new() }].concat(),
     );
-    let source = Source { name: name.to_owned(), text, masks, tree, dropped: read.dropped };
+    let source = Source { name: name.to_owned(), text, masks, tree, partial: read.partial };
     if let (Some(config), false) = (&config, syntax.any()) {
         findings.extend(check::check(config, &source));
     }

@@ -23,7 +23,14 @@ pub fn in_urls(text: &str) -> Vec<Span> {
 
 /// Values behind keys that sound like secrets, by the look of the text alone.
 pub fn by_look(text: &str) -> Vec<Span> {
-    SECRET_KEY.find_iter(text).map(|key| Span { start: key.end(), end: value_end(text, key.end()) }).collect()
+    let (mut spans, mut at) = (Vec::new(), 0);
+    // Each search begins behind the last value: a text of nothing but keys is still read only once.
+    while let Some(key) = SECRET_KEY.find_at(text, at) {
+        let value = Span { start: key.end(), end: value_end(text, key.end()) };
+        at = value.end.max(key.end());
+        spans.push(value);
+    }
+    spans
 }
 
 /// The end of what may be one value: of its line, of a text in three quotes, of a list or table.

@@ -1,6 +1,6 @@
 //! So many messages in so much time: `100/minute`.
 
-use crate::base::settings::{Scalar, Wrong, quoted};
+use crate::base::settings::{Scalar, Wrong, nearest, quoted};
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,7 +84,7 @@ impl Scalar for Rate {
         text.parse().map_err(|why| {
             let wrong = Wrong::because(why);
             let unit = text.split_once('/').map_or("", |(_, unit)| unit);
-            match crate::base::settings::nearest(unit, Per::ALL.into_iter().map(|(name, _)| name)) {
+            match nearest(unit, Per::ALL.into_iter().map(|(name, _)| name)) {
                 Some(near) if why == BadRate::BadUnit => wrong.help(format!("did you mean \"{near}\"?")),
                 _ => wrong,
             }

@@ -143,6 +143,28 @@ fn findings_are_bounded_and_errors_come_first() {
     assert!(loaded.findings[100].message.ends_with("more findings are not shown"));
 }
 
+/// Ten thousand customers in one file: read without comparing each with each.
+#[test]
+fn a_large_file_is_read_and_its_mistakes_are_found() {
+    let mut text = String::new();
+    for i in 0..10_000 {
+        text.push_str(&format!(
+            "[[domain]]\nname = \"d{i}.example\"\n[[credential]]\nusername = \"c{i}\"\npassword = \"x\"\n\
+             domains = [\"d{i}.example\"]\n[[mailbox]]\nname = \"m{i}\"\naddress = \"m@d{i}.example\"\n\
+             [[route]]\nrecipient = \"m@d{i}.example\"\nactions = [{{ ticket = \"m{i}\" }}]\n"
+        ));
+    }
+    assert_eq!(good(&text).domain.len(), 10_000);
+    let wrong = loaded(&text.replace("domains = [\"d", "domains = [\"D"));
+    assert!(wrong.findings.is_empty(), "names are compared without case");
+    let wrong = loaded(&text.replace("domains = [\"d", "domains = [\"x"));
+    assert_eq!(wrong.findings.len(), 101);
+    let broken = loaded(&"x\n".repeat(100_000));
+    assert_eq!(broken.findings.len(), 101);
+    let many = loaded(&"[[http]]\nbind = [\"127.0.0.1:0\"]\n".repeat(1_001));
+    assert!(many.findings.iter().any(|finding| finding.message.contains("more than 1000 addresses")));
+}
+
 #[test]
 fn colours_are_used_only_when_asked_for() {
     let loaded = loaded("[server]\ncolour = 1\n");

@@ -4,9 +4,8 @@
 use super::environment::Environment;
 use super::finding::{Finding, Severity, nearest};
 use super::section::Table;
-use super::tree::{Entry, Kind, Node, Span};
+use super::tree::{Entry, Kind, Node, Partial, Span};
 use super::value::Value;
-use std::collections::HashSet;
 use std::path::Path;
 
 pub struct Reader<'a> {
@@ -15,7 +14,7 @@ pub struct Reader<'a> {
     subject: String,
     findings: Vec<Finding>,
     masks: Vec<Span>,
-    dropped: HashSet<Span>,
+    partial: Partial,
 }
 
 /// What a reader learnt beside the values.
@@ -23,19 +22,18 @@ pub struct Read {
     pub findings: Vec<Finding>,
     /// Where secrets stand: never to be shown.
     pub masks: Vec<Span>,
-    /// List elements with mistakes, which are in no list that was read.
-    pub dropped: HashSet<Span>,
+    pub partial: Partial,
 }
 
 impl<'a> Reader<'a> {
     /// Relative paths are meant from `directory`.
     pub fn new(environment: &'a Environment, directory: &'a Path) -> Self {
-        let (findings, masks, dropped) = (Vec::new(), Vec::new(), HashSet::new());
-        Self { environment, directory, subject: String::new(), findings, masks, dropped }
+        let (findings, masks, partial) = (Vec::new(), Vec::new(), Partial::new());
+        Self { environment, directory, subject: String::new(), findings, masks, partial }
     }
 
     pub fn finish(self) -> Read {
-        Read { findings: self.findings, masks: self.masks, dropped: self.dropped }
+        Read { findings: self.findings, masks: self.masks, partial: self.partial }
     }
 
     pub fn environment(&self) -> &'a Environment {
@@ -64,8 +62,9 @@ impl<'a> Reader<'a> {
         self.masks.push(span);
     }
 
-    pub fn drop_element(&mut self, span: Span) {
-        self.dropped.insert(span);
+    /// Of the list at this place only these elements could be read.
+    pub fn list_is_partial(&mut self, list: Span, read: Vec<usize>) {
+        self.partial.insert(list, read);
     }
 
     /// Opens a table for reading its fields; reports keys that it does not know.

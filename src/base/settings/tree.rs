@@ -1,7 +1,7 @@
 //! A settings file as a tree: values and the bytes at which each was written. Deliberately without
 //! `Debug`: a node may hold a secret.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// Bytes of the source, from `start` up to, not including, `end`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,6 +15,9 @@ impl From<std::ops::Range<usize>> for Span {
         Self { start: range.start, end: range.end }
     }
 }
+
+/// Lists of which not every element could be read: by the list's place, the elements that were.
+pub type Partial = HashMap<Span, Vec<usize>>;
 
 pub struct Node {
     /// Where the value stands; for a table its header, for the whole file its beginning.
@@ -63,14 +66,15 @@ impl Node {
     }
 
     /// The node at a path like `domain[1].dkim[0].key`, or the last one on the way to it. An index
-    /// counts what was read: elements in `dropped` had mistakes and are passed over.
-    pub fn at(&self, path: &str, dropped: &HashSet<Span>) -> (&Node, Found) {
+    /// counts what was read: elements with mistakes are passed over.
+    pub fn at(&self, path: &str, partial: &Partial) -> (&Node, Found) {
         let mut node = self;
         for step in path.split(['.', '[']) {
             let next = match (step.strip_suffix(']').map(str::parse::<usize>), &node.kind) {
-                (Some(Ok(index)), Kind::List(items)) => {
-                    items.iter().filter(|item| !dropped.contains(&item.span)).nth(index)
-                }
+                (Some(Ok(index)), Kind::List(items)) => match partial.get(&node.span) {
+                    Some(read) => read.get(index).and_then(|index| items.get(*index)),
+                    None => items.get(index),
+                },
                 _ => node.entry(step).map(|entry| &entry.node),
             };
             match next {

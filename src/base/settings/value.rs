@@ -134,12 +134,15 @@ impl<T: Value> Value for Vec<T> {
             reader.report(finding.label(format!("this is {found}")).help(help));
             return None;
         };
-        let mut values = Vec::with_capacity(items.len());
-        for item in items {
-            match T::read(item, reader) {
-                Some(value) => values.push(value),
-                None => reader.drop_element(item.span),
+        let (mut values, mut read) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+        for (index, item) in items.iter().enumerate() {
+            if let Some(value) = T::read(item, reader) {
+                values.push(value);
+                read.push(index);
             }
+        }
+        if read.len() < items.len() {
+            reader.list_is_partial(node.span, read);
         }
         Some(values)
     }

@@ -1,10 +1,11 @@
 //! Where mail goes that arrives: mailboxes and routes.
 
 use super::Survey;
-use crate::base::settings::nearest;
+use crate::base::settings::Scalar;
 use crate::mail::domain_name::DomainName;
 use crate::model::name::Name;
 use crate::model::route::{Action, Recipient, Route};
+use std::collections::HashMap;
 
 impl Survey<'_> {
     pub(super) fn mailboxes_are_ours(&mut self) {
@@ -43,7 +44,7 @@ impl Survey<'_> {
         if self.is_ours(domain) || !self.source.is_whole("domain") || !self.source.is_whole("mailbox") {
             return;
         }
-        let near = nearest(domain.as_str(), self.config.domain.iter().map(|domain| domain.name.as_str()));
+        let near = self.near_domain(domain);
         let help = match near {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("add a [[domain]] with name = \"{domain}\""),
@@ -54,13 +55,12 @@ impl Survey<'_> {
     }
 
     fn is_ours(&self, name: &DomainName) -> bool {
-        self.config.domain.iter().any(|domain| domain.name == *name)
-            || self.config.mailbox.iter().any(|mailbox| mailbox.reply_domain.as_ref() == Some(name))
+        self.known.domains.contains_key(name) || self.known.reply_domains.contains(name)
     }
 
     fn mailbox_is_known(&mut self, name: &Name, path: &str) {
         let config = self.config;
-        if config.mailbox.iter().any(|mailbox| mailbox.name == *name) || !self.source.is_whole("mailbox") {
+        if self.known.mailboxes.contains(name) || !self.source.is_whole("mailbox") {
             return;
         }
         let known = config.mailbox.iter().map(|mailbox| mailbox.name.as_str());
@@ -85,18 +85,25 @@ impl Survey<'_> {
     }
 
     fn no_route_is_hidden(&mut self) {
-        let routes = &self.config.route;
-        for (i, route) in routes.iter().enumerate() {
-            let hides = |earlier: &&Route| match (&earlier.recipient, &route.recipient) {
-                (Recipient::Domain(domain), Recipient::Address(address)) => address.domain() == domain,
-                (earlier, later) => earlier == later,
+        let mut first: HashMap<String, usize> = HashMap::new();
+        for (i, route) in self.config.route.iter().enumerate() {
+            let own = route.recipient.write();
+            let whole_domain = match &route.recipient {
+                Recipient::Address(address) => first.get(&Recipient::Domain(address.domain().clone()).write()),
+                _ => None,
             };
-            let Some(first) = routes[..i].iter().position(|earlier| hides(&earlier)) else { continue };
-            let first = self.place(&format!("route[{first}].recipient"));
-            let message = "this route is never reached".to_owned();
-            self.warning(&format!("route[{i}].recipient"), message, |finding| {
-                finding.label("the first route that matches decides").also(first, "this one takes its mail")
-            });
+            match first.get(&own).or(whole_domain) {
+                Some(first) => {
+                    let first = self.place(&format!("route[{first}].recipient"));
+                    let message = "this route is never reached".to_owned();
+                    self.warning(&format!("route[{i}].recipient"), message, |finding| {
+                        finding.label("the first route that matches decides").also(first, "this one takes its mail")
+                    });
+                }
+                None => {
+                    first.insert(own, i);
+                }
+            }
         }
     }
 }

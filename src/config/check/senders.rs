@@ -1,7 +1,6 @@
 //! Who may send, and by which way it leaves: relays, domains, credentials.
 
 use super::Survey;
-use crate::base::settings::nearest;
 use crate::mail::domain_name::DomainName;
 use crate::model::credential::{Covers, Credential};
 use crate::model::domain::Via;
@@ -79,7 +78,7 @@ impl Survey<'_> {
     /// Reports a relay that no [[relay]] has; `words` could stand in its place, too.
     pub(super) fn relay_is_known(&mut self, name: &Name, path: &str, words: &[&'static str]) {
         let config = self.config;
-        if config.relay.iter().any(|relay| relay.name == *name) || !self.source.is_whole("relay") {
+        if self.known.relays.contains(name) || !self.source.is_whole("relay") {
             return;
         }
         let known = words.iter().copied().chain(config.relay.iter().map(|relay| relay.name.as_str()));
@@ -155,7 +154,7 @@ impl Survey<'_> {
     /// Reports a domain that is not listed, or belongs to another tenant.
     pub(super) fn domain_is_tenants(&mut self, name: &DomainName, tenant: &Name, path: &str) {
         let config = self.config;
-        match config.domain.iter().enumerate().find(|(_, domain)| domain.name == *name) {
+        match self.known.domains.get(name).map(|i| (*i, &config.domain[*i])) {
             Some((_, domain)) if domain.tenant == *tenant => {}
             Some((i, domain)) => {
                 let owner = self.place(&format!("domain[{i}].name"));
@@ -164,8 +163,7 @@ impl Survey<'_> {
             }
             None if !self.source.is_whole("domain") => {}
             None => {
-                let known = config.domain.iter().map(|domain| domain.name.as_str());
-                let near = nearest(name.as_str(), known);
+                let near = self.near_domain(name).map(str::to_owned);
                 self.error(path, format!("domain \"{name}\" is not listed"), |finding| {
                     let finding = finding.label("no [[domain]] has this name");
                     match near {

@@ -18,6 +18,10 @@ impl Survey<'_> {
                     finding.label("\"bind\" needs at least one address")
                 });
             }
+            if seen.len() + bind.len() > limits::LISTENERS_MAX {
+                let message = format!("more than {} addresses to listen on", limits::LISTENERS_MAX);
+                return self.error(&format!("{table}[{i}].bind"), message, |finding| finding);
+            }
             for (j, address) in bind.iter().enumerate() {
                 let path = format!("{table}[{i}].bind[{j}]");
                 self.does_not_clash(*address, &path, &seen);
