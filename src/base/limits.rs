@@ -25,6 +25,9 @@ pub const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
 /// Findings shown of one configuration file: who has more begins with the first hundred.
 pub const CONFIG_FINDINGS_MAX: usize = 100;
 
+/// Findings for which the nearest of all domains is searched.
+pub const CONFIG_SUGGESTIONS_MAX: usize = 20;
+
 /// Addresses to listen on, in all: each is a socket and a task, and none is made by accident.
 pub const LISTENERS_MAX: usize = 1_000;
 

@@ -59,10 +59,10 @@ impl<'a> Known<'a> {
 }
 
 impl Survey<'_> {
-    /// The domain that was probably meant. Only for findings that will be shown: the search compares
-    /// with every domain.
+    /// The domain that was probably meant. Not for the hundredth finding: the search compares with
+    /// every domain.
     fn near_domain(&self, name: &DomainName) -> Option<&str> {
-        if self.findings.len() > limits::CONFIG_FINDINGS_MAX {
+        if self.findings.len() > limits::CONFIG_SUGGESTIONS_MAX {
             return None;
         }
         nearest(name.as_str(), self.config.domain.iter().map(|domain| domain.name.as_str()))

@@ -475,6 +475,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
+    fn no_broken_text_around_a_password_shows_it(before in strange(), behind in strange(), last in any::<String>()) {
+        let secret = format!("\n[[credential]]\nusername = \"x\"\npassword = \"{PASSWORD}\" ");
+        let text = format!("{before}{secret}{last}\n{behind}");
+        let loaded = load_text("gatepost.toml", text, Path::new("/nonexistent"), &environment());
+        let shown = explain::report(&loaded, Colours::Never) + &explain::lines(&loaded).join("\n");
+        prop_assert!(!shown.contains("hunter2"), "{}", shown);
+    }
+
+    #[test]
     fn no_text_makes_loading_or_explaining_panic(text in strange()) {
         let loaded = load_text("gatepost.toml", text, Path::new("/nonexistent"), &environment());
         explain::report(&loaded, Colours::Always);
