@@ -15,7 +15,7 @@ settings! {
         live username: Login = required("\"app@example.com\""),
         /// The password: an Argon2 hash from `gatepost password`, or plain text in any form of a secret.
         live password: Option<Secret> = optional("{ env = \"APP_PASSWORD\" }"),
-        /// What SCRAM-SHA-256 logins are checked against, from `gatepost password --scram`.
+        /// What SCRAM-SHA-256 logins are checked against, from `gatepost password`.
         live scram: Option<Secret> = optional("{ env = \"APP_SCRAM\" }"),
         /// The domains it may send from; "*" is any domain of its tenant.
         live domains: Vec<Covers> = required("[\"example.com\"]"),
