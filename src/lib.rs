@@ -12,7 +12,19 @@ pub mod base;
 pub mod mail;
 
 // floor 2: plain records and pure functions; no store, no clock of their own
+pub mod dns;
 pub mod model;
 
 // floor 3: the rooms that touch one piece of the world each
+pub mod certs;
 pub mod store;
+
+// floor 4: the life of a delivery, and what decides about it
+pub mod queue;
+
+// floor 7: the doors
+pub mod http;
+pub mod smtpd;
+
+// floor 8: the configuration, which fills the settings of the rooms below
+pub mod config;

@@ -22,6 +22,44 @@ pub const CONFIG_BYTES_MAX: u64 = 8 << 20;
 /// A secret in a file is a password or a key: beyond this the wrong file was named.
 pub const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
 
+/// Findings shown of one configuration file: who has more begins with the first hundred.
+pub const CONFIG_FINDINGS_MAX: usize = 100;
+
+/// Findings for which the nearest of all domains is searched.
+pub const CONFIG_SUGGESTIONS_MAX: usize = 20;
+
+/// Addresses to listen on, in all: each is a socket and a task, and none is made by accident.
+pub const LISTENERS_MAX: usize = 1_000;
+
+/// Bytes of one line of a configuration file that are shown around a mistake.
+pub const CONFIG_LINE_BYTES_MAX: usize = 400;
+
+/// The name of a tenant, relay or mailbox: it stands in paths, log lines and metrics.
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// A login. RFC 4616 2 allows 255 octets in AUTH PLAIN; an address fits.
+pub const LOGIN_BYTES_MAX: usize = 255;
+
+/// A web address in a setting: what browsers and proxies still take.
+pub const URL_BYTES_MAX: usize = 2_000;
+
+/// A route's regular expression, compiled, and again its cache while it matches: an expression an
+/// admin can read needs a few kilobytes.
+pub const PATTERN_BYTES_MAX: usize = 256 << 10;
+
+/// The reason in a refusal. RFC 5321 4.5.3.1.5: a reply line has at most 512 octets with its code.
+pub const REASON_BYTES_MAX: usize = 400;
+
+/// Connections to one store, or to one destination, at most: beyond it they only wait for each other.
+pub const CONNECTIONS_MAX: u32 = 1_000;
+
+/// Steps of the retry plan, at most: an hour-by-hour plan of a week.
+pub const RETRY_STEPS_MAX: usize = 200;
+
+/// The longest life of an undelivered message: nobody expects mail a month later (RFC 5321
+/// 4.5.4.1 asks for at least 4 to 5 days).
+pub const EXPIRE_MAX: Duration = Duration::from_secs(30 * 86_400);
+
 // --- store --------------------------------------------------------------------------------------
 
 /// Commands in one transaction: at 64 the flush is already shared to death, and the callers of a

@@ -3,3 +3,4 @@
 
 pub mod address;
 pub mod domain_name;
+mod settings;

@@ -1,8 +1,18 @@
-//! The nouns of the house as plain records, and the changes of state that are legal, as pure functions.
+//! The nouns of the house as plain records: valid once they exist, and without a store, a clock or a
+//! network; and the changes of state that are legal, as pure functions.
 
+pub mod credential;
 pub mod delivery;
 pub mod directory;
+pub mod domain;
 pub mod event;
+pub mod host;
+pub mod mailbox;
 pub mod message;
+pub mod name;
 pub mod node;
 pub mod people;
+pub mod rate;
+pub mod relay;
+pub mod route;
+pub mod url;

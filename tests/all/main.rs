@@ -5,6 +5,7 @@ mod postgres;
 #[path = "../support/source.rs"]
 mod source;
 
+mod config;
 #[path = "../deployment.rs"]
 mod deployment;
 #[path = "../house.rs"]

@@ -1,0 +1,3 @@
+//! TLS certificates.
+
+pub mod settings;

@@ -1,0 +1,14 @@
+//! The certificate that our listeners show.
+
+use crate::base::settings::settings;
+use std::path::PathBuf;
+
+settings! {
+    /// The certificate that our listeners show; without one, a self-signed one is made at first start.
+    pub struct Settings in "[tls]" {
+        /// The file of the certificate and its chain, in PEM; read again at each reload.
+        live certificate: Option<PathBuf> = optional("\"certs/server.pem\""),
+        /// The file of its private key, in PEM.
+        live key: Option<PathBuf> = optional("\"certs/server.key\""),
+    }
+}

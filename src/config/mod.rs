@@ -1,0 +1,66 @@
+//! The configuration: one TOML file into the settings of every room, checked as a whole.
+//!
+//! `load` reads a file and finds all its mistakes; `explain` shows them; `check` holds what can only
+//! be judged across tables; `reference` writes `conf/gatepost.toml` and the table of live settings
+//! from the same descriptions. Only `daemon::build` takes a `Config` apart: no room receives it whole.
+
+mod check;
+pub mod explain;
+pub mod load;
+mod mask;
+pub mod reference;
+pub mod server;
+mod syntax;
+
+pub use crate::base::settings::{Environment, Finding, Severity};
+pub use load::{Loaded, load, quickstart};
+pub use server::Server;
+
+use crate::base::settings::{Value, settings};
+use crate::model::{credential::Credential, domain::Domain, mailbox::Mailbox, relay::Relay, route::Route};
+use crate::{certs, dns, http, queue, smtpd, store};
+
+settings! {
+    /// The whole file: one field a table.
+    pub struct Config in "the file" {
+        /// The server itself.
+        live server: Server = section(),
+        /// Where mail is kept.
+        live store: store::settings::Settings = section(),
+        /// The certificate that our listeners show.
+        live tls: certs::settings::Settings = section(),
+        /// Sockets that speak SMTP.
+        live listener: Vec<smtpd::settings::Listener> = default(Vec::new()),
+        /// Sockets that speak HTTP.
+        live http: Vec<http::settings::Listener> = default(Vec::new()),
+        /// Where names are looked up.
+        live dns: dns::settings::Settings = section(),
+        /// How mail is delivered, and tried again.
+        live delivery: queue::settings::Settings = section(),
+        /// Smarthosts.
+        live relay: Vec<Relay> = default(Vec::new()),
+        /// Domains that we serve.
+        live domain: Vec<Domain> = default(Vec::new()),
+        /// Who may submit mail.
+        live credential: Vec<Credential> = default(Vec::new()),
+        /// Inboxes of the desk.
+        live mailbox: Vec<Mailbox> = default(Vec::new()),
+        /// Where mail for our domains goes.
+        live route: Vec<Route> = default(Vec::new()),
+    }
+}
+
+/// The keys whose new value waits for a restart, like `store.url`.
+pub fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
+    let mut changes = Vec::new();
+    new.restart_changes(old, "", &mut changes);
+    changes
+}
+
+impl Config {
+    /// This configuration as a running daemon can take it: what needs a restart stays as it was in `old`.
+    pub fn keeping_restart_values(mut self, old: &Config) -> Config {
+        self.keep_restart_values(old);
+        self
+    }
+}

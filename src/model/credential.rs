@@ -1,0 +1,85 @@
+//! Who may submit mail: a login with a password, or a network of hosts that cannot log in.
+
+use super::name::Name;
+use super::rate::Rate;
+use crate::base::limits;
+use crate::base::secret::Secret;
+use crate::base::settings::{Scalar, Wrong, quoted, settings};
+use crate::mail::domain_name::DomainName;
+use ipnet::IpNet;
+
+settings! {
+    /// Who may submit mail: a login with a password, or hosts of a network that cannot log in.
+    pub struct Credential in "[[credential]]" {
+        /// The login; for a network, only its name in logs and counters.
+        live username: Login = required("\"app@example.com\""),
+        /// The password: an Argon2 hash from `gatepost password`, or plain text in any form of a secret.
+        live password: Option<Secret> = optional("{ env = \"APP_PASSWORD\" }"),
+        /// What SCRAM-SHA-256 logins are checked against, from `gatepost password`.
+        live scram: Option<Secret> = optional("{ env = \"APP_SCRAM\" }"),
+        /// The domains it may send from; "*" is any domain of its tenant.
+        live domains: Vec<Covers> = required("[\"example.com\"]"),
+        /// The organisation it belongs to.
+        live tenant: Name = default(Name::default_tenant()),
+        /// How much mail it may send; empty: only its domains' limits.
+        live limits: Vec<Rate> = default(Vec::new(), "[\"20/second\"]"),
+        /// Instead of a password: networks, like 10.0.0.0/8, whose hosts may send without a login.
+        live networks: Vec<IpNet> = default(Vec::new()),
+    }
+}
+
+/// The name a client logs in with; often, but not always, a mail address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Login(String);
+
+impl Login {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Scalar for Login {
+    const EXPECTS: &'static str = "a login like \"app@example.com\"";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        // RFC 4616 2: a login in AUTH PLAIN holds no NUL; others would only confuse a log.
+        if text.is_empty() || text.len() > limits::LOGIN_BYTES_MAX || text.chars().any(char::is_control) {
+            let max = limits::LOGIN_BYTES_MAX;
+            return Err(Wrong::because(format!("a login has 1 to {max} bytes and no control characters")));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn write(&self) -> String {
+        quoted(&self.0)
+    }
+}
+
+/// What a credential may send from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Covers {
+    /// Every domain of its tenant.
+    Any,
+    Domain(DomainName),
+}
+
+impl Scalar for Covers {
+    const EXPECTS: &'static str = "a domain name, or \"*\" for any domain of the tenant";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        if text == "*" { Ok(Self::Any) } else { text.parse().map(Self::Domain).map_err(Wrong::because) }
+    }
+
+    fn write(&self) -> String {
+        match self {
+            Self::Any => quoted("*"),
+            Self::Domain(name) => quoted(name.as_str()),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! An upstream smarthost account.
+
+use super::host::Host;
+use super::name::Name;
+use crate::base::secret::Secret;
+use crate::base::settings::{settings, words};
+
+settings! {
+    /// A smarthost: another server that takes our mail, and delivers it to the world or to one place.
+    pub struct Relay in "[[relay]]" {
+        /// What domains and routes call it.
+        live name: Name = required("\"upstream\""),
+        /// Its host name or IP address; the certificate is checked against this name.
+        live host: Host = required("\"smtp.provider.example\""),
+        /// Its port: 587 for submission, 465 with implicit TLS, 25 between servers.
+        live port: u16 = default(587),
+        /// How the connection is made private; a username needs verified TLS, unless the host is loopback.
+        live tls: Tls = default(Tls::Starttls),
+        /// The account there.
+        live username: Option<String> = optional("\"user\""),
+        /// Its password.
+        live password: Option<Secret> = optional("{ file = \"secrets/upstream\" }"),
+        /// Whether its certificate must be valid for the host name.
+        live verify: bool = default(true),
+    }
+}
+
+words! {
+    /// How a connection to a smarthost is made private.
+    pub enum Tls {
+        /// Always in clear.
+        None = "none",
+        /// STARTTLS when it is offered, else in clear.
+        Opportunistic = "opportunistic",
+        /// STARTTLS, or no mail.
+        Starttls = "starttls",
+        /// TLS from the first byte.
+        Implicit = "implicit",
+    }
+}

@@ -1,0 +1,3 @@
+//! The life of a delivery, from acceptance to its end.
+
+pub mod settings;

@@ -1,0 +1,3 @@
+//! The SMTP doors.
+
+pub mod settings;
