@@ -13,6 +13,12 @@ pub mod mail;
 
 // floor 2: plain records and pure functions; no store, no clock of their own
 pub mod model;
+pub mod net;
 
 // floor 3: the rooms that touch one piece of the world each
+pub mod certs;
 pub mod store;
+
+// floor 7: the doors
+pub mod http;
+pub mod smtpd;
