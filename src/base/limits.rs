@@ -76,8 +76,11 @@ pub const COMMANDS_WITHOUT_MAIL_MAX: u32 = 200;
 
 // --- HTTP ---------------------------------------------------------------------------------------
 
-/// One request head: hyper's buffer for a connection. Browsers and proxies stay below 8 KiB.
+/// One request head, and what a connection buffers of it and of an answer. Browsers and proxies stay
+/// below 8 KiB.
 pub const HTTP_HEAD_BYTES_MAX: usize = 32 << 10;
+pub const HTTP_BUFFER_BYTES: usize = 64 << 10;
+
 pub const HTTP_HEADERS_MAX: usize = 100;
 
 /// How long a request head may take, and a kept-alive connection may idle before one.

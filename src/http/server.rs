@@ -96,7 +96,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Serve<S> for Site {
             .timer(TokioTimer::new())
             .header_read_timeout(limits::HTTP_HEAD_MAX)
             .max_headers(limits::HTTP_HEADERS_MAX)
-            .max_buf_size(limits::HTTP_HEAD_BYTES_MAX)
+            .max_header_size(limits::HTTP_HEAD_BYTES_MAX)
+            .max_buf_size(limits::HTTP_BUFFER_BYTES)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
         tokio::select! {

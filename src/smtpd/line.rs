@@ -77,17 +77,17 @@ impl Lines {
 
     /// Looks for CRLF where it has not looked yet. A CR at the very end waits for its LF.
     fn find_end(&mut self) -> End {
-        while let Some(found) = self.buffer[self.searched..].iter().position(|b| matches!(b, b'\r' | b'\n')) {
-            let at = self.searched + found;
-            self.searched = at;
-            return match (self.buffer[at], self.buffer.get(at + 1)) {
-                (b'\r', Some(b'\n')) => End::At(at),
-                (b'\r', None) => End::NotYet,
-                _ => End::Bare,
-            };
+        let found = self.buffer[self.searched..].iter().position(|b| matches!(b, b'\r' | b'\n'));
+        let Some(at) = found.map(|found| self.searched + found) else {
+            self.searched = self.buffer.len();
+            return End::NotYet;
+        };
+        self.searched = at;
+        match (self.buffer[at], self.buffer.get(at + 1)) {
+            (b'\r', Some(b'\n')) => End::At(at),
+            (b'\r', None) => End::NotYet,
+            _ => End::Bare,
         }
-        self.searched = self.buffer.len();
-        End::NotYet
     }
 
     /// Keeps an over-long line from growing: what has been searched of it is only counted.
