@@ -11,7 +11,7 @@ use crate::base::clock::Clock;
 use crate::base::id::{self, RequestId};
 use crate::base::limits;
 use crate::base::metrics::Metrics;
-use crate::base::observe::Happening;
+use crate::base::observe::{Happening, request_span};
 use crate::base::random::Random;
 use crate::base::ready::Readiness;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
@@ -102,7 +102,7 @@ async fn attend(State(context): State<Context>, request: Request, next: Next) ->
     let (started, id): (_, RequestId) = (Instant::now(), id::new(context.clock.now(), &context.random));
     let method = request.method().clone();
     let route = request.extensions().get().map_or("none".to_owned(), |path: &MatchedPath| path.as_str().to_owned());
-    let span = tracing::error_span!("request", request = %id);
+    let span = request_span(&id);
     async {
         let response = run_within_bounds(request, next).await;
         let mut response = match response.extensions().get::<ApiError>() {

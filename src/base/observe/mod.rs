@@ -10,7 +10,7 @@ mod text;
 pub use file::LogFile;
 
 use super::clock::{Clock, Time};
-use super::id::{ConnectionId, MessageId};
+use super::id::{ConnectionId, MessageId, RequestId};
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use tracing::Span;
@@ -31,20 +31,31 @@ pub trait Happening {
     fn record(self);
 }
 
-/// The span of one connection. At the level of errors, so that no filter takes the id off a line.
+/// The target of the spans that carry ids. `filter` always lets them pass: whatever is shown or hidden,
+/// no line loses its id.
+const SPANS: &str = "gatepost::spans";
+
+/// The span of one connection.
 pub fn connection_span(id: &ConnectionId) -> Span {
-    tracing::error_span!("connection", connection = %id)
+    tracing::error_span!(target: SPANS, "connection", connection = %id)
 }
 
 /// The span of one message.
 pub fn message_span(id: &MessageId) -> Span {
-    tracing::error_span!("message", message = %id)
+    tracing::error_span!(target: SPANS, "message", message = %id)
+}
+
+/// The span of one HTTP request.
+pub fn request_span(id: &RequestId) -> Span {
+    tracing::error_span!(target: SPANS, "request", request = %id)
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
+    /// For people, and for the journal when stderr leads there.
     #[default]
     Text,
+    /// One object a line, wherever it goes.
     Json,
 }
 
@@ -58,7 +69,8 @@ pub struct Settings {
 
 #[derive(Debug)]
 pub enum NotStarted {
-    Filter(tracing_subscriber::filter::FromEnvError),
+    /// The filter cannot be read; why.
+    Filter(String),
     File(PathBuf, io::Error),
     Twice,
 }
@@ -80,9 +92,10 @@ impl std::error::Error for NotStarted {}
 pub fn start(settings: &Settings) -> Result<Option<LogFile>, NotStarted> {
     let open = |path: &PathBuf| LogFile::open(path).map_err(|why| NotStarted::File(path.clone(), why));
     let file = settings.file.as_ref().map(open).transpose()?;
+    let wanted = std::env::var_os(FILTER_VARIABLE).map(|text| text.to_string_lossy().into_owned());
     let copy = file.clone().map(|file| lines(settings.format, text::Style::Plain, file));
     tracing_subscriber::registry()
-        .with(filter()?)
+        .with(filter(wanted.as_deref())?)
         .with(main_sink(settings.format))
         .with(copy)
         .try_init()
@@ -90,12 +103,13 @@ pub fn start(settings: &Settings) -> Result<Option<LogFile>, NotStarted> {
     Ok(file)
 }
 
-fn filter() -> Result<EnvFilter, NotStarted> {
-    let info = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
-    match std::env::var_os(FILTER_VARIABLE) {
-        None => Ok(info.parse_lossy("")),
-        Some(_) => info.with_env_var(FILTER_VARIABLE).try_from_env().map_err(NotStarted::Filter),
-    }
+fn filter(wanted: Option<&str>) -> Result<EnvFilter, NotStarted> {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .parse(wanted.unwrap_or_default())
+        .map_err(|why| NotStarted::Filter(why.to_string()))?;
+    let spans = format!("{SPANS}=error").parse().map_err(|_| NotStarted::Filter("no directive of ours".to_owned()))?;
+    Ok(filter.add_directive(spans))
 }
 
 type Boxed<S> = Box<dyn Layer<S> + Send + Sync>;
@@ -222,6 +236,23 @@ mod tests {
     }
 
     #[test]
+    fn no_filter_takes_the_id_off_a_line() {
+        let connection: ConnectionId = id::new(Time::from_micros(1), &Random::seeded(1));
+        for wanted in [None, Some("warn"), Some("off,gatepost::base=warn"), Some("gatepost::base=warn")] {
+            let page = Page::default();
+            let writer = page.clone();
+            let sink = lines(Format::Text, text::Style::Journal, move || writer.clone());
+            let subscriber = tracing_subscriber::registry().with(filter(wanted).unwrap()).with(sink);
+            tracing::subscriber::with_default(subscriber, || {
+                connection_span(&connection).in_scope(|| tracing::warn!("seen"));
+            });
+            let bytes = page.0.lock().unwrap().clone();
+            assert_eq!(String::from_utf8(bytes).unwrap(), format!("<4>seen connection={connection}\n"), "{wanted:?}");
+        }
+        assert!(matches!(filter(Some("gatepost=loud")), Err(NotStarted::Filter(_))));
+    }
+
+    #[test]
     fn the_journal_gets_the_level_and_keeps_the_time_itself() {
         let page = logged(Format::Text, text::Style::Journal, || tracing::warn!(free = 3, "disk nearly full"));
         assert_eq!(page, "<4>disk nearly full free=3\n");
@@ -233,6 +264,14 @@ mod tests {
             tracing::info!(plain = "cn_1", spaced = "two words", empty = "", equal = "a=b", number = 7, "said");
         });
         assert_eq!(page, "<6>said plain=cn_1 spaced=\"two words\" empty=\"\" equal=\"a=b\" number=7\n");
+    }
+
+    #[test]
+    fn a_line_of_a_library_names_it_and_not_its_place() {
+        let page = logged(Format::Text, text::Style::Journal, || {
+            tracing::warn!(target: "rustls::conn", { alert = "bad", log.file = "conn.rs", log.line = 7 }, "odd");
+        });
+        assert_eq!(page, "<4>rustls::conn: odd alert=bad\n");
     }
 
     #[test]

@@ -34,6 +34,10 @@ where
             Self::Coloured => write!(to, "{} \u{1b}[{}m{level:>5}\u{1b}[0m ", super::now(), colour(level))?,
             Self::Journal => write!(to, "<{}>", priority(level))?,
         }
+        let target = event.metadata().target();
+        if !target.starts_with("gatepost") {
+            write!(to, "{target}: ")?;
+        }
         let mut line = Line::of(Owner::Event);
         event.record(&mut line);
         to.write_str(&line.text)?;
@@ -97,6 +101,10 @@ impl Line {
     }
 
     fn add(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        // Lines that come over the `log` crate carry their place in the source as fields.
+        if matches!(field.name(), "log.module_path" | "log.file" | "log.line") {
+            return;
+        }
         let mut clean = String::new();
         if write!(Clean(&mut clean), "{value}").is_err() {
             clean.push_str("(unprintable)");

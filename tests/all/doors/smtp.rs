@@ -123,7 +123,10 @@ async fn a_drain_says_421_to_the_idle_and_leaves_the_other_door_alone() {
     };
     let (drained, ()) = tokio::join!(drained, farewell);
     assert_eq!((drained.finished, drained.cut), (1, 0));
-    assert!(tokio::net::TcpStream::connect(closed_address).await.is_err());
+    // A program that another test is starting may hold a copy of the socket until it runs.
+    while tokio::net::TcpStream::connect(closed_address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(guest.ask("NOOP").await, "250 2.0.0 OK\r\n");
     Client::greeted_at(staying.address()).await;
     assert_eq!(staying.connections(), 2);
