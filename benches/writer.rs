@@ -90,7 +90,6 @@ async fn run(name: &str, location: Location, mails: u64, purge: Purge) {
         used.written as f64 / mails as f64,
         7.0 * mails as f64 / took.as_secs_f64(),
     );
-    if std::env::var_os("GATEPOST_BENCH_GROUPS").is_some() { println!("groups: {:?}", store.commit_marks().await); }
     if let Some(task) = purging {
         task.await.unwrap();
     }

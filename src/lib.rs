@@ -14,6 +14,7 @@ pub mod mail;
 // floor 2: plain records and pure functions; no store, no clock of their own
 pub mod dns;
 pub mod model;
+pub mod net;
 
 // floor 3: the rooms that touch one piece of the world each
 pub mod certs;

@@ -134,6 +134,8 @@ ids! {
     AuditId = "aud_";
     /// One connection, in logs.
     ConnectionId = "cn_";
+    /// One HTTP request, in logs and in its answer.
+    RequestId = "req_";
     /// One start of one daemon.
     NodeId = "nd_";
     /// One commit of the writer.

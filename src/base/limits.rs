@@ -14,6 +14,103 @@ pub const LOCAL_PART_BYTES_MAX: usize = 64;
 /// RFC 5321 4.5.3.1.3: a path is at most 256 octets with its angle brackets, so 254 without them.
 pub const ADDRESS_BYTES_MAX: usize = 254;
 
+// --- doors: listeners and connections -----------------------------------------------------------
+
+/// Connections waiting in the kernel for `accept`, per listener: a burst, not a queue. Linux cuts it
+/// to net.core.somaxconn (4096 by default).
+pub const ACCEPT_BACKLOG: i32 = 1024;
+
+/// Connections open at once on one SMTP address. Counted per listener, so that a flood at the MX
+/// door leaves the submission door open; with TLS one connection costs about 50 KB.
+pub const SMTP_CONNECTIONS_MAX: usize = 1_000;
+
+/// Of these, how many one client address (one /64 of IPv6) may hold; loopback is not counted, there
+/// a proxy or the tests speak for many.
+pub const SMTP_CONNECTIONS_PER_ADDRESS_MAX: usize = 200;
+
+/// Connections open at once on one HTTP address. Not counted per client: a reverse proxy is one.
+pub const HTTP_CONNECTIONS_MAX: usize = 500;
+
+/// Connections open at once on the control socket: a few commands of a few people.
+pub const CONTROL_CONNECTIONS_MAX: usize = 32;
+
+/// Pause after a failed accept (no file descriptors, no memory): first and longest. It must not
+/// spin, and it must notice soon that a descriptor is free again.
+pub const ACCEPT_PAUSE_FIRST: Duration = Duration::from_millis(10);
+pub const ACCEPT_PAUSE_LONGEST: Duration = Duration::from_secs(1);
+
+/// A TLS handshake, from the first byte to the last: three round trips and a slow phone.
+pub const TLS_HANDSHAKE_MAX: Duration = Duration::from_secs(30);
+
+/// After our last word: how long, and how many bytes, we still read and discard, so that the kernel
+/// does not answer unread input with a reset that overtakes the word.
+pub const LINGER_MAX: Duration = Duration::from_secs(2);
+pub const LINGER_BYTES_MAX: usize = 64 << 10;
+
+// --- SMTP commands ------------------------------------------------------------------------------
+
+/// RFC 5321 4.5.3.1.4: a command line is at most 512 octets with its CRLF.
+pub const COMMAND_BYTES_MAX: usize = 512;
+
+/// RFC 5321 4.5.3.1.5: a reply line is at most 512 octets with its code and CRLF.
+pub const REPLY_LINE_BYTES_MAX: usize = 512;
+
+/// How much of an over-long line is read and thrown away before the connection is closed instead.
+pub const LINE_SWALLOW_BYTES_MAX: usize = 64 << 10;
+
+/// What one read from a client takes at most; what is buffered before DATA is this plus one line.
+pub const COMMAND_READ_BYTES: usize = 4 << 10;
+
+/// RFC 5321 4.5.3.2.7: a server waits at least 5 minutes for the next command. Counted for the whole
+/// command, not per read, so that one byte a minute does not keep a connection.
+pub const COMMAND_MAX: Duration = Duration::from_secs(300);
+
+/// How long the client may take to make room for our replies.
+pub const REPLY_WRITE_MAX: Duration = Duration::from_secs(60);
+
+/// Commands refused with 5xx before the client is taken for a scanner and sent away with 421.
+pub const COMMAND_ERRORS_MAX: u32 = 20;
+
+/// Commands that bring no mail (NOOP, RSET, EHLO, …) before 421: keep-alives end some day.
+pub const COMMANDS_WITHOUT_MAIL_MAX: u32 = 200;
+
+// --- HTTP ---------------------------------------------------------------------------------------
+
+/// One request head, and what a connection buffers of it and of an answer. Browsers and proxies stay
+/// below 8 KiB.
+pub const HTTP_HEAD_BYTES_MAX: usize = 32 << 10;
+pub const HTTP_BUFFER_BYTES: usize = 64 << 10;
+
+pub const HTTP_HEADERS_MAX: usize = 100;
+
+/// How long a request head may take, and a kept-alive connection may idle before one.
+pub const HTTP_HEAD_MAX: Duration = Duration::from_secs(30);
+
+/// How long a request may take from its head to its answer's head; beyond it 503.
+pub const HTTP_REQUEST_MAX: Duration = Duration::from_secs(30);
+
+/// A request body, where a resource does not name its own bound.
+pub const HTTP_BODY_BYTES_MAX: usize = 1 << 20;
+
+/// After this a kept-alive connection is asked to end, and cut one `HTTP_REQUEST_MAX` later: also
+/// the bound for a client that stops reading its answer.
+pub const HTTP_CONNECTION_MAX: Duration = Duration::from_secs(600);
+
+/// What a command reads from the control socket at most, and how long it waits.
+pub const CONTROL_ANSWER_BYTES_MAX: usize = 64 << 20;
+pub const CONTROL_ANSWER_MAX: Duration = Duration::from_secs(60);
+
+// --- certificates -------------------------------------------------------------------------------
+
+/// A chain or key file: beyond this the wrong file was named.
+pub const PEM_FILE_BYTES_MAX: u64 = 1 << 20;
+
+// --- metrics ------------------------------------------------------------------------------------
+
+/// How often samples of histograms are folded into buckets when nobody scrapes: what waits grows
+/// with traffic.
+pub const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
 // --- configuration ------------------------------------------------------------------------------
 
 /// A configuration file is read whole: beyond this it is not one an admin wrote.

@@ -16,8 +16,7 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    pub const ALL: [Self; 6] =
-        [Self::Domain, Self::Credential, Self::Relay, Self::Route, Self::Mailbox, Self::Webhook];
+    pub const ALL: [Self; 6] = [Self::Domain, Self::Credential, Self::Relay, Self::Route, Self::Mailbox, Self::Webhook];
 
     /// The table in the file, and in messages.
     pub fn word(self) -> &'static str {

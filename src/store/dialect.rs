@@ -94,8 +94,7 @@ pub(super) static BEGIN_POSTGRES: Statement = Statement::new("BEGIN", "BEGIN");
 pub(super) static COMMIT: Statement = Statement::new("COMMIT", "COMMIT");
 pub(super) static ROLLBACK: Statement = Statement::new("ROLLBACK", "ROLLBACK");
 
-static NOW_SQLITE: Statement =
-    Statement::new("NOW", "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS now");
+static NOW_SQLITE: Statement = Statement::new("NOW", "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS now");
 static NOW_POSTGRES: Statement =
     Statement::new("NOW", "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now");
 
@@ -194,12 +193,15 @@ impl Engine {
             // FULL: the log is flushed before COMMIT returns, or a 250 would be no promise. The log is
             // moved into the file at 4 000 pages (16 MiB): seldom enough to write each hot page once,
             // often enough to keep the log small.
-            (Self::Sqlite, Access::Write) => "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+            (Self::Sqlite, Access::Write) => {
+                "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
                  PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY;
                  PRAGMA mmap_size = 0; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = OFF"
-                .to_owned(),
+                    .to_owned()
+            }
             (Self::Sqlite, Access::Read) => {
-                "PRAGMA query_only = ON; PRAGMA cache_size = -8000; PRAGMA busy_timeout = 5000; PRAGMA mmap_size = 0".to_owned()
+                "PRAGMA query_only = ON; PRAGMA cache_size = -8000; PRAGMA busy_timeout = 5000; PRAGMA mmap_size = 0"
+                    .to_owned()
             }
             (Self::Postgres, Access::Write) => format!(
                 "SET synchronous_commit = on; SET statement_timeout = {write_ms}; SET lock_timeout = {read_ms};

@@ -10,7 +10,6 @@ use crate::base::id::{self, GroupId, MessageId};
 use crate::base::limits;
 
 statements! {
-    COUNT_COMMITS = "SELECT COUNT(*) AS n FROM commits";
     // Ids are time-ordered, so "older than" is a range of the primary key.
     PURGE_COMMITS = "DELETE FROM commits WHERE id IN (SELECT id FROM commits WHERE id < $1 ORDER BY id LIMIT $2)";
     PURGE_BODIES = "DELETE FROM bodies WHERE message_id IN (SELECT b.message_id FROM bodies b WHERE b.message_id < $1
@@ -22,10 +21,6 @@ statements! {
 }
 
 impl Store {
-    pub async fn commit_marks(&self) -> Result<i64, StoreError> {
-        super::statement::Columns::int(&super::statement::fetch_one(self.reads(), &COUNT_COMMITS, Binds::default()).await?.unwrap(), "n")
-    }
-
     /// Forgets the marks of commits that nobody can ask for any more.
     pub async fn purge_commits(&self) -> Result<u64, StoreError> {
         let oldest_kept: GroupId = id::earliest(self.clock.now().minus(limits::COMMIT_MARKS_KEPT));

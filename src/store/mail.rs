@@ -98,8 +98,7 @@ pub(super) static SETTLE: Multi = Multi::update(
      AND deliveries.leased_epoch = v.column9 RETURNING deliveries.id AS id",
 );
 
-pub(super) static MULTI: &[&Multi] =
-    &[&INSERT_MESSAGES, &INSERT_BODIES, &INSERT_DELIVERIES, &INSERT_ATTEMPTS, &SETTLE];
+pub(super) static MULTI: &[&Multi] = &[&INSERT_MESSAGES, &INSERT_BODIES, &INSERT_DELIVERIES, &INSERT_ATTEMPTS, &SETTLE];
 
 statements! {
     MESSAGE = "SELECT id, tenant_id, origin, submitter, peer, sender, from_domain, subject, header_id, stream, size,

@@ -57,7 +57,8 @@ impl Seal {
     }
 
     fn open(&self, place: &str, sealed: &[u8]) -> Result<Secret<Vec<u8>>, StoreError> {
-        let wrong_key = || StoreError::refused("the master key does not open its secrets; give the key that made this store");
+        let wrong_key =
+            || StoreError::refused("the master key does not open its secrets; give the key that made this store");
         let (form, rest) = sealed.split_first().ok_or_else(|| StoreError::damaged("a sealed secret is empty"))?;
         if *form != FORM || rest.len() < NONCE_LEN {
             return Err(StoreError::damaged("a sealed secret has an unknown form"));

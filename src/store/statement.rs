@@ -88,11 +88,11 @@ impl Multi {
         columns: &'static [&'static str],
         key: &'static str,
     ) -> Self {
-        Self { name, form: Form::Insert { table, columns, key }, texts: NO_TEXTS }
+        Self { name, form: Form::Insert { table, columns, key }, texts: no_texts() }
     }
 
     pub const fn update(name: &'static str, head: &'static str, row: &'static str, tail: &'static str) -> Self {
-        Self { name, form: Form::Update { head, row, tail }, texts: NO_TEXTS }
+        Self { name, form: Form::Update { head, row, tail }, texts: no_texts() }
     }
 
     fn width(&self) -> usize {
@@ -131,8 +131,9 @@ impl Multi {
     }
 }
 
-const NO_TEXTS: [[OnceLock<String>; SIZES.len()]; 2] =
-    [const { [const { OnceLock::new() }; SIZES.len()] }, const { [const { OnceLock::new() }; SIZES.len()] }];
+const fn no_texts() -> [[OnceLock<String>; SIZES.len()]; 2] {
+    [const { [const { OnceLock::new() }; SIZES.len()] }; 2]
+}
 
 /// The rows of a VALUES. SQLite looks a named parameter up by walking all names, which is quadratic in a
 /// large statement; it gets nameless ones.
@@ -318,7 +319,11 @@ pub(super) async fn execute_rows<R>(
 }
 
 /// Fetches all rows of a bounded query.
-pub(super) async fn fetch_all<'e, E>(on: E, statement: &'static Statement, binds: Binds) -> Result<Vec<AnyRow>, StoreError>
+pub(super) async fn fetch_all<'e, E>(
+    on: E,
+    statement: &'static Statement,
+    binds: Binds,
+) -> Result<Vec<AnyRow>, StoreError>
 where
     E: sqlx::Executor<'e, Database = sqlx::Any>,
 {

@@ -8,6 +8,7 @@ mod source;
 mod config;
 #[path = "../deployment.rs"]
 mod deployment;
+mod doors;
 #[path = "../house.rs"]
 mod house;
 #[path = "../licences.rs"]

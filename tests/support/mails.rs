@@ -132,8 +132,22 @@ impl Mails {
 /// compressor can guess.
 pub fn body(random: &Random, bytes: usize) -> Vec<u8> {
     const WORDS: [&str; 16] = [
-        "order", "invoice", "<td style=\"padding:4px\">", "</td>", "thank you", "delivery", "https://example.com/t/",
-        "customer", "<p>", "</p>", "number", "please", "address", "<a href=\"", "\">", "total",
+        "order",
+        "invoice",
+        "<td style=\"padding:4px\">",
+        "</td>",
+        "thank you",
+        "delivery",
+        "https://example.com/t/",
+        "customer",
+        "<p>",
+        "</p>",
+        "number",
+        "please",
+        "address",
+        "<a href=\"",
+        "\">",
+        "total",
     ];
     let mut text = String::with_capacity(bytes + 64);
     while text.len() < bytes {

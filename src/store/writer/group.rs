@@ -131,25 +131,15 @@ async fn settle(on: &mut AnyConnection, engine: Engine, changes: &[&Change]) -> 
 }
 
 pub(super) fn chunk_step(body: &Body, seq: usize, chunk: Vec<u8>) -> Step {
-    let binds = Binds::default()
-        .text(body.message.as_str())
-        .text(body.form.word())
-        .int(seq as i64)
-        .blob(Arc::new(chunk));
+    let binds =
+        Binds::default().text(body.message.as_str()).text(body.form.word()).int(seq as i64).blob(Arc::new(chunk));
     Step::any(&INSERT_CHUNK, binds)
 }
 
 /// What takes a message back, rows first, the message last.
 pub(super) fn withdrawal(message: &MessageId) -> Change {
-    [
-        &WITHDRAW_ATTEMPTS,
-        &WITHDRAW_EVENTS,
-        &WITHDRAW_DELIVERIES,
-        &WITHDRAW_BODIES,
-        &WITHDRAW_CHUNKS,
-        &WITHDRAW_MESSAGE,
-    ]
-    .into_iter()
-    .map(|statement| Step::any(statement, Binds::default().text(message.as_str())))
-    .fold(Change::default(), Change::with)
+    [&WITHDRAW_ATTEMPTS, &WITHDRAW_EVENTS, &WITHDRAW_DELIVERIES, &WITHDRAW_BODIES, &WITHDRAW_CHUNKS, &WITHDRAW_MESSAGE]
+        .into_iter()
+        .map(|statement| Step::any(statement, Binds::default().text(message.as_str())))
+        .fold(Change::default(), Change::with)
 }

@@ -14,8 +14,8 @@ use crate::store::change::{Change, Written};
 use crate::store::dialect::{Access, Engine, Location};
 use crate::store::error::StoreError;
 use crate::store::pool;
-use sqlx::Connection;
 use sqlx::AnyConnection;
+use sqlx::Connection;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -170,7 +170,9 @@ impl Lane {
                 // The first try may have met a connection that died while it was idle: one more on a
                 // fresh one. A second failure is the store's.
                 End::Broken(error) => {
-                    if retried == Retried::No && let Ok(opened) = self.reopen().await {
+                    if retried == Retried::No
+                        && let Ok(opened) = self.reopen().await
+                    {
                         *connection = opened;
                         retried = Retried::Yes;
                         continue;

@@ -1,0 +1,57 @@
+//! What can happen at an HTTP door: each with its line and its number.
+
+use crate::base::metrics::{CONNECTIONS_CUT, HTTP_REQUESTS, HTTP_SECONDS};
+use crate::base::observe::Happening;
+use axum::http::{Method, StatusCode};
+use std::time::Duration;
+
+pub(super) struct RequestServed {
+    pub method: Method,
+    /// The pattern that matched, not the path as asked for: a metric has a label for each.
+    pub route: String,
+    pub status: StatusCode,
+    pub took: Duration,
+}
+
+impl Happening for RequestServed {
+    fn record(self) {
+        let Self { method, route, status, took } = self;
+        let labels = [("route", route.clone()), ("status", status.as_u16().to_string())];
+        metrics::counter!(HTTP_REQUESTS, &labels).increment(1);
+        metrics::histogram!(HTTP_SECONDS, "route" => route.clone()).record(took);
+        let (status, took_us) = (status.as_u16(), took.as_micros() as u64);
+        tracing::debug!(%method, route, status, took_us, "request served");
+    }
+}
+
+/// A handler ended by a panic: a fault of ours, and the end of this request alone.
+pub(super) struct HandlerBroke {
+    pub why: String,
+}
+
+impl Happening for HandlerBroke {
+    fn record(self) {
+        tracing::error!(why = self.why, "a request ended by a fault of ours, please report it");
+    }
+}
+
+pub(super) struct StrangerRefused {
+    pub uid: u32,
+}
+
+impl Happening for StrangerRefused {
+    fn record(self) {
+        tracing::warn!(uid = self.uid, "a user who may not asked on the control socket");
+    }
+}
+
+pub(super) struct ConnectionCut {
+    pub why: &'static str,
+}
+
+impl Happening for ConnectionCut {
+    fn record(self) {
+        metrics::counter!(CONNECTIONS_CUT, "door" => "http", "why" => self.why).increment(1);
+        tracing::debug!(why = self.why, "connection cut");
+    }
+}

@@ -1,0 +1,59 @@
+//! The daemon in one page of JSON: `GET /api/v1/status`, on the control socket. The daemon fills it;
+//! this room only serves it.
+
+use serde::Serialize;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    pub version: &'static str,
+    pub phase: Phase,
+    /// RFC 3339.
+    pub started_at: String,
+    pub uptime_seconds: u64,
+    pub ready: bool,
+    /// What keeps it from being ready; empty when it is.
+    pub reasons: Vec<String>,
+    pub config: Config,
+    pub store: Store,
+    pub listeners: Vec<Listener>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Running,
+    Draining,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Config {
+    /// The file, or none for the quickstart.
+    pub file: Option<String>,
+    /// 1 at the start, and one more for every reload that was taken.
+    pub generation: u64,
+    pub loaded_at: String,
+    /// Why the last reload was refused, when it was.
+    pub refused: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Store {
+    /// `sqlite` or `postgres`: never the URL, which may hold a password.
+    pub engine: String,
+    pub state: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Listener {
+    pub door: String,
+    pub address: String,
+    pub connections: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Version {
+    pub name: &'static str,
+    pub version: &'static str,
+}
+
+pub(super) const VERSION: Version = Version { name: "gatepost", version: env!("CARGO_PKG_VERSION") };

@@ -1,0 +1,9 @@
+//! Sockets as every door and every way out needs them; what is spoken on them is the business of the
+//! rooms above.
+
+pub mod bind;
+mod happenings;
+pub mod listen;
+mod permits;
+pub mod socket;
+pub mod unix_http;

@@ -1,0 +1,120 @@
+//! An open SMTP listener: made from a bound socket, changed while it stands, drained at its end.
+
+use super::connection;
+use super::settings::{Kind, Listener, PlainAuth, Tls};
+use crate::base::clock::Clock;
+use crate::base::limits;
+use crate::base::random::Random;
+use crate::certs::{Certificates, Tickets};
+use crate::mail::domain_name::DomainName;
+use crate::net::listen::{self, Bounds, Drained, Listening, Name, Serve, Visit};
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// What a client finds behind one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    pub kind: Kind,
+    pub tls: Tls,
+    pub plain_auth: PlainAuth,
+    pub hostname: DomainName,
+}
+
+impl Door {
+    pub fn new(settings: &Listener, hostname: DomainName) -> Self {
+        Self { kind: settings.kind, tls: settings.tls, plain_auth: settings.plain_auth, hostname }
+    }
+
+    /// What it is called in logs and metrics.
+    pub fn word(&self) -> &'static str {
+        match self.kind {
+            Kind::Submission => "submission",
+            Kind::Mx => "mx",
+        }
+    }
+}
+
+/// What every SMTP door of the house shares.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub certificates: Certificates,
+    pub clock: Clock,
+    pub random: Random,
+}
+
+pub struct OpenListener {
+    address: SocketAddr,
+    rooms: Arc<Rooms>,
+    listening: Listening,
+}
+
+/// Starts serving on a bound socket. Must be called inside the runtime.
+pub fn open(socket: TcpListener, door: Door, context: &Context) -> io::Result<OpenListener> {
+    let address = socket.local_addr()?;
+    socket.set_nonblocking(true)?;
+    let socket = tokio::net::TcpListener::from_std(socket)?;
+    let name = Name { door: door.word(), address: address.to_string() };
+    let bounds =
+        Bounds { connections: limits::SMTP_CONNECTIONS_MAX, per_client: limits::SMTP_CONNECTIONS_PER_ADDRESS_MAX };
+    // Made for this listener alone, with its own ticket key, and also where TLS is off for now: a
+    // reload may turn it on.
+    let tls = context.certificates.server_config(Tickets::One).map_err(io::Error::other)?;
+    let rooms = Arc::new(Rooms { door: ArcSwap::from_pointee(door), tls });
+    let listening = listen::open(socket, name, bounds, rooms.clone(), (context.clock.clone(), context.random.clone()));
+    Ok(OpenListener { address, rooms, listening })
+}
+
+impl OpenListener {
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn door(&self) -> Arc<Door> {
+        self.rooms.door.load_full()
+    }
+
+    pub fn connections(&self) -> usize {
+        self.listening.connections()
+    }
+
+    /// New connections find this behind the address; those that stand keep what they found. In metrics
+    /// the listener keeps the name under which it was opened.
+    pub fn change(&self, door: Door) {
+        self.rooms.door.store(Arc::new(door));
+    }
+
+    /// Takes no new connection from now on, and asks the others to leave.
+    pub fn close(&self) {
+        self.listening.close();
+    }
+
+    pub async fn drain(self, at_most: Duration) -> Drained {
+        self.listening.drain(at_most).await
+    }
+}
+
+/// What new connections are led into.
+struct Rooms {
+    door: ArcSwap<Door>,
+    tls: Arc<ServerConfig>,
+}
+
+impl Serve<TcpStream> for Rooms {
+    async fn serve(self: Arc<Self>, stream: TcpStream, visit: Visit) {
+        connection::serve(stream, self.door.load_full(), self.tls.clone(), visit).await;
+    }
+
+    fn no_room(&self) -> &'static [u8] {
+        match self.door.load().tls {
+            // The first bytes must be TLS's, and there is no session yet to say it in.
+            Tls::Implicit => b"",
+            // RFC 5321 3.1: 421 instead of a greeting.
+            Tls::Starttls | Tls::None => b"421 4.7.0 too many connections from your address, come again later\r\n",
+        }
+    }
+}

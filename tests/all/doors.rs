@@ -1,0 +1,155 @@
+//! The doors of the house as a client meets them: real sockets on 127.0.0.1, real TLS, a real control
+//! socket. Nothing here waits for a fixed time; where time must pass, it is tokio's and set by hand.
+
+mod control;
+mod http;
+mod smtp;
+mod tls;
+
+use gatepost::base::clock::Clock;
+use gatepost::base::metrics::Metrics;
+use gatepost::base::random::Random;
+use gatepost::base::ready::Readiness;
+use gatepost::certs::{Certificates, Pair, Source};
+use gatepost::http::status::{self, Status};
+use gatepost::net::bind::bind;
+use gatepost::smtpd::settings::{Kind, PlainAuth, Tls};
+use gatepost::{http as web, smtpd};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+fn any_port() -> TcpListener {
+    bind("127.0.0.1:0".parse().unwrap()).unwrap()
+}
+
+fn made_in(directory: &Path) -> Pair {
+    let hostname = "mail.example.com".parse().unwrap();
+    Source::SelfSigned { hostname, data_dir: directory.to_owned() }.read().unwrap()
+}
+
+/// What an SMTP door needs, with a certificate made in a directory of its own.
+struct House {
+    directory: tempfile::TempDir,
+    context: smtpd::Context,
+}
+
+impl House {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let certificates = Certificates::new(made_in(directory.path()));
+        Self { context: smtpd::Context { certificates, clock: Clock::System, random: Random::System }, directory }
+    }
+
+    fn open(&self, tls: Tls) -> smtpd::OpenListener {
+        smtpd::open(any_port(), door(tls), &self.context).unwrap()
+    }
+}
+
+fn door(tls: Tls) -> smtpd::Door {
+    let hostname = "mail.example.com".parse().unwrap();
+    smtpd::Door { kind: Kind::Submission, tls, plain_auth: PlainAuth::Tls, hostname }
+}
+
+fn web_context() -> web::Context {
+    Web::default().context()
+}
+
+#[derive(Default)]
+struct Web {
+    readiness: Readiness,
+}
+
+impl Web {
+    fn context(&self) -> web::Context {
+        let status = || Status {
+            version: "0.1.0",
+            phase: status::Phase::Running,
+            started_at: "2026-10-29T03:44:39.000Z".into(),
+            uptime_seconds: 7,
+            ready: true,
+            reasons: vec![],
+            config: status::Config { file: None, generation: 3, loaded_at: String::new(), refused: None },
+            store: status::Store { engine: "sqlite".into(), state: "up".into() },
+            listeners: vec![],
+        };
+        web::Context {
+            readiness: self.readiness.clone(),
+            metrics: Metrics::start(),
+            status: Arc::new(status),
+            clock: Clock::System,
+            random: Random::System,
+        }
+    }
+}
+
+/// A client that says what it is told and hears whole replies.
+struct Client<S> {
+    stream: S,
+    heard: Vec<u8>,
+}
+
+impl Client<TcpStream> {
+    async fn at(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self::on(stream)
+    }
+
+    /// Connected and greeted.
+    async fn greeted_at(address: SocketAddr) -> Self {
+        let mut client = Self::at(address).await;
+        assert_eq!(client.reply().await, "220 mail.example.com ESMTP Gatepost\r\n");
+        client
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    fn on(stream: S) -> Self {
+        Self { stream, heard: Vec::new() }
+    }
+
+    async fn say(&mut self, words: &[u8]) {
+        self.stream.write_all(words).await.unwrap();
+        self.stream.flush().await.unwrap();
+    }
+
+    /// One reply, with all its lines; empty at the end of the connection.
+    async fn reply(&mut self) -> String {
+        let mut reply = String::new();
+        loop {
+            let line = self.line().await;
+            let more = line.as_bytes().get(3) == Some(&b'-');
+            reply.push_str(&line);
+            if !more {
+                return reply;
+            }
+        }
+    }
+
+    async fn line(&mut self) -> String {
+        loop {
+            if let Some(end) = self.heard.iter().position(|b| *b == b'\n') {
+                let line = self.heard.drain(..=end).collect();
+                return String::from_utf8(line).unwrap();
+            }
+            if self.stream.read_buf(&mut self.heard).await.unwrap_or(0) == 0 {
+                return String::from_utf8(std::mem::take(&mut self.heard)).unwrap();
+            }
+        }
+    }
+
+    async fn ask(&mut self, command: &str) -> String {
+        self.say(format!("{command}\r\n").as_bytes()).await;
+        self.reply().await
+    }
+
+    /// Everything up to the end of the connection.
+    async fn rest(mut self) -> String {
+        let mut rest = std::mem::take(&mut self.heard);
+        self.stream.read_to_end(&mut rest).await.unwrap();
+        String::from_utf8(rest).unwrap()
+    }
+}
