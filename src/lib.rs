@@ -23,9 +23,18 @@ pub mod store;
 // floor 4: the life of a delivery, and what decides about it
 pub mod queue;
 
+// floor 6: transactions, and work by the clock
+pub mod tend;
+
 // floor 7: the doors
 pub mod http;
 pub mod smtpd;
 
 // floor 8: the configuration, which fills the settings of the rooms below
 pub mod config;
+
+// floor 9: the only place where the parts meet
+pub mod daemon;
+
+// floor 10: the commands
+pub mod cli;

@@ -213,6 +213,9 @@ pub const COMMIT_MARKS_KEPT: Duration = Duration::from_secs(3_600);
 /// How long chunks may wait for their message before they count as orphans of a crash.
 pub const ORPHAN_CHUNKS_KEPT: Duration = Duration::from_secs(24 * 3_600);
 
+/// How often housekeeping makes its round.
+pub const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(600);
+
 /// SQLite's log beyond this is cut by force between two groups: it costs disk and start-up time.
 pub const WAL_BYTES_MAX: u64 = 256 << 20;
 
@@ -227,3 +230,13 @@ pub const DIRECTORY_POLL: Duration = Duration::from_secs(1);
 
 /// How long work in flight may take to end after SIGTERM.
 pub const DRAIN_MAX: Duration = Duration::from_secs(30);
+
+/// The first and the longest pause before a store that cannot be opened at start is tried again.
+pub const STORE_OPEN_PAUSE_FIRST: Duration = Duration::from_millis(250);
+pub const STORE_OPEN_PAUSE_LONGEST: Duration = Duration::from_secs(10);
+
+/// How long a new listener waits for the socket of the one whose port it takes over.
+pub const REBIND_MAX: Duration = Duration::from_secs(2);
+
+/// How long the control socket and the HTTP doors may take to end once everything else has.
+pub const LAST_WORDS_MAX: Duration = Duration::from_secs(2);

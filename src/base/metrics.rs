@@ -37,6 +37,8 @@ declare! {
     counter Count SMTP_COMMANDS = "smtp_commands_total": "SMTP commands answered, by first digit of the reply.";
     counter Count SMTP_BOUNDS = "smtp_bounds_total": "SMTP connections closed at a bound, by which.";
     counter Count TLS_HANDSHAKES = "tls_handshakes_total": "TLS handshakes as a server, by version, or failed.";
+    counter Count RELOADS = "reloads_total": "Configurations taken by a reload.";
+    counter Count RELOAD_FAILURES = "reload_failures_total": "Reloads refused, and listeners left out of one.";
     counter Count HTTP_REQUESTS = "http_requests_total": "HTTP requests answered, by route and status.";
     histogram Seconds HTTP_SECONDS = "http_request_seconds": "Time from a request's head to its answer's head, by route.";
 }

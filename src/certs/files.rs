@@ -108,6 +108,24 @@ impl std::fmt::Display for BadPair {
 
 impl std::error::Error for BadPair {}
 
+impl BadPair {
+    /// The file at fault.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Unreadable { path, .. }
+            | Self::TooLarge { path }
+            | Self::Empty { path }
+            | Self::NoCertificate { path, .. }
+            | Self::NoKey { path, .. }
+            | Self::BadPem { path, .. }
+            | Self::BadCertificate { path, .. }
+            | Self::BadKey { path }
+            | Self::NotMade { path, .. }
+            | Self::Mismatch { key: path, .. } => path,
+        }
+    }
+}
+
 /// Reads both files and makes sure that they fit each other.
 pub fn load(certificate: &Path, key: &Path) -> Result<Pair, BadPair> {
     let chain = chain_in(certificate, &read(certificate)?)?;
@@ -123,6 +141,11 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Pair, BadPair> {
         }
         Err(why) => Err(BadPair::BadCertificate { path: certificate.to_owned(), why }),
     }
+}
+
+/// Is there a private key in this file? For keys whose use is another room's matter.
+pub fn check_key(path: &Path) -> Result<(), BadPair> {
+    key_in(path, &read(path)?).map(|_| ())
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, BadPair> {

@@ -19,6 +19,43 @@ pub use server::Server;
 use crate::base::settings::{Value, settings};
 use crate::model::{credential::Credential, domain::Domain, mailbox::Mailbox, relay::Relay, route::Route};
 use crate::{certs, dns, http, queue, smtpd, store};
+use std::path::{Path, PathBuf};
+
+/// Where a configuration comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    File(PathBuf),
+    /// The one that is built in, for whoever just wants to see it run.
+    Quickstart,
+}
+
+/// Where a configuration is looked for when none was named.
+pub const USUAL_PLACE: &str = "/etc/gatepost/gatepost.toml";
+
+impl Origin {
+    /// The file that was named; else the one at the usual place; else the quickstart.
+    pub fn find(named: Option<PathBuf>) -> Self {
+        match named {
+            Some(path) => Self::File(path),
+            None if Path::new(USUAL_PLACE).exists() => Self::File(USUAL_PLACE.into()),
+            None => Self::Quickstart,
+        }
+    }
+
+    pub fn load(&self, environment: &Environment) -> Loaded {
+        match self {
+            Self::File(path) => load(path, environment),
+            Self::Quickstart => quickstart(environment),
+        }
+    }
+
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Quickstart => None,
+        }
+    }
+}
 
 settings! {
     /// The whole file: one field a table.

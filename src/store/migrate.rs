@@ -24,10 +24,7 @@ pub(super) async fn migrate(connection: &mut AnyConnection, engine: Engine) -> R
         })
         .collect();
     Migrator::with_migrations(tree).run_direct(None, connection, false).await.map_err(|error| match error {
-        sqlx::migrate::MigrateError::VersionMissing(version) => StoreError::refused(format!(
-            "it was made by a newer Gatepost (migration {version}, this one knows {NEWEST}): start that version, or \
-             restore a backup made before the upgrade"
-        )),
+        sqlx::migrate::MigrateError::VersionMissing(version) => made_by_a_newer(version),
         sqlx::migrate::MigrateError::VersionMismatch(version) => {
             StoreError::refused(format!("its migration {version} is not the one this Gatepost knows"))
         }
@@ -36,4 +33,11 @@ pub(super) async fn migrate(connection: &mut AnyConnection, engine: Engine) -> R
         }
         other => StoreError::refused(other),
     })
+}
+
+pub(super) fn made_by_a_newer(version: i64) -> StoreError {
+    StoreError::refused(format!(
+        "it was made by a newer Gatepost (migration {version}, this one knows {NEWEST}): start that version, or restore \
+         a backup made before the upgrade"
+    ))
 }

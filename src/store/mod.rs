@@ -8,12 +8,12 @@
 pub mod backup;
 pub mod bodies;
 pub mod change;
-
 pub mod dialect;
 pub mod directory;
 pub mod error;
 pub mod events;
 pub mod housekeeping;
+pub mod inspect;
 pub mod mail;
 mod migrate;
 pub mod nodes;

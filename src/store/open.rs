@@ -6,14 +6,13 @@ use super::error::StoreError;
 use super::seal::Seal;
 use super::statement::{Binds, Columns, Multi, Statement, fetch_one};
 use super::writer::{Chore, Health, Trade, Writer};
-use super::{bodies, directory, events, housekeeping, mail, migrate, nodes, people, pool, seal, writer};
+use super::{bodies, directory, events, housekeeping, inspect, mail, migrate, nodes, people, pool, seal, writer};
 use crate::base::clock::{Clock, Time};
 use crate::base::limits;
 use crate::base::random::Random;
 use crate::base::secret::Secret;
 use sqlx::{AnyPool, Connection};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// How to open a store.
 pub struct Opening {
@@ -29,7 +28,6 @@ pub struct Opening {
 pub struct Store {
     location: Location,
     writer: Writer,
-    lanes: JoinSet<()>,
     reads: AnyPool,
     pub(super) seal: Seal,
     pub(super) clock: Clock,
@@ -51,9 +49,9 @@ impl Store {
         connection.close().await?;
 
         let trade = Trade { location: location.clone(), clock: clock.clone(), random: random.clone() };
-        let (writer, lanes) = Writer::start(trade, engine.lanes(write_connections));
+        let writer = Writer::start(trade, engine.lanes(write_connections));
         let reads = pool::reads(&location, read_connections)?;
-        Ok(Self { location, writer, lanes, reads, seal, clock, random })
+        Ok(Self { location, writer, reads, seal, clock, random })
     }
 
     /// Writes a change and returns when it is on disk. Dropping the future takes the change back.
@@ -92,14 +90,12 @@ impl Store {
     }
 
     /// Lets everything that was handed in be written and answered, then closes.
-    pub async fn close(self) {
-        let Self { writer, mut lanes, reads, .. } = self;
-        drop(writer);
-        let ended = async {
-            while lanes.join_next().await.is_some() {}
-            reads.close().await;
+    pub async fn close(&self) {
+        let closed = async {
+            self.writer.close().await;
+            self.reads.close().await;
         };
-        if tokio::time::timeout(limits::STORE_WRITE_MAX, ended).await.is_err() {
+        if tokio::time::timeout(limits::STORE_WRITE_MAX, closed).await.is_err() {
             tracing::warn!("the store did not close in time; what was answered is safe");
         }
     }
@@ -107,11 +103,12 @@ impl Store {
 
 /// Every statement of the store by name, for the test that prepares all of them on both engines.
 pub fn all_statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
-    let single: [&[&'static Statement]; 8] = [
+    let single: [&[&'static Statement]; 9] = [
         bodies::STATEMENTS,
         directory::STATEMENTS,
         events::STATEMENTS,
         housekeeping::STATEMENTS,
+        inspect::STATEMENTS,
         mail::STATEMENTS,
         nodes::STATEMENTS,
         people::STATEMENTS,

@@ -1,5 +1,6 @@
 //! Where mail is kept.
 
+use super::dialect::Location;
 use crate::base::limits;
 use crate::base::settings::{Scalar, Wrong, quoted, settings};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ settings! {
 /// The place of the store. Prints without its password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Url {
-    /// The file; relative to the data directory until `placed_in` was asked.
+    /// The file; relative to the data directory.
     Sqlite(PathBuf),
     Postgres(PostgresUrl),
 }
@@ -36,11 +37,11 @@ impl PostgresUrl {
 }
 
 impl Url {
-    /// With a relative file placed in the data directory.
-    pub fn placed_in(&self, data_dir: &Path) -> Self {
+    /// Where that is, with a relative file placed in the data directory.
+    pub fn location(&self, data_dir: &Path) -> Location {
         match self {
-            Self::Sqlite(file) => Self::Sqlite(data_dir.join(file)),
-            Self::Postgres(url) => Self::Postgres(url.clone()),
+            Self::Sqlite(file) => Location::File(data_dir.join(file)),
+            Self::Postgres(url) => Location::Server(url.expose().to_owned()),
         }
     }
 }
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn sqlite_files_are_placed_in_the_data_directory() {
-        let place = |text| Url::parse(text).unwrap().placed_in(Path::new("/var/lib/gatepost")).to_string();
+        let place = |text| Url::parse(text).unwrap().location(Path::new("/var/lib/gatepost")).to_string();
         assert_eq!(place("sqlite:gatepost.db"), "sqlite:/var/lib/gatepost/gatepost.db");
         assert_eq!(place("sqlite://gatepost.db"), place("sqlite:gatepost.db"));
         assert_eq!(place("sqlite:///srv/gp.db"), "sqlite:/srv/gp.db");

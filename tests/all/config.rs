@@ -179,7 +179,7 @@ fn an_empty_file_is_the_defaults_on_a_machine_with_a_full_name() {
     let config = good("");
     assert_eq!(config.server.hostname.as_str(), "mail.example.com");
     assert_eq!(config.server.data_dir, Path::new("/var/lib/gatepost"));
-    assert_eq!(config.store.url.placed_in(&config.server.data_dir).to_string(), "sqlite:/var/lib/gatepost/gatepost.db");
+    assert_eq!(config.store.url.location(&config.server.data_dir).to_string(), "sqlite:/var/lib/gatepost/gatepost.db");
     assert!(config.listener.is_empty() && config.dns.zone_file.is_none());
     let nameless = load_text("g.toml", String::new(), Path::new(""), &Environment::default().on_machine("mail"));
     assert!(nameless.config.is_none());

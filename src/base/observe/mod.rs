@@ -87,17 +87,18 @@ impl std::fmt::Display for NotStarted {
 
 impl std::error::Error for NotStarted {}
 
-/// Starts logging for the whole process. The file, when there is one, is returned so that SIGHUP can
-/// reopen it.
-pub fn start(settings: &Settings) -> Result<Option<LogFile>, NotStarted> {
-    let open = |path: &PathBuf| LogFile::open(path).map_err(|why| NotStarted::File(path.clone(), why));
-    let file = settings.file.as_ref().map(open).transpose()?;
+/// Starts logging for the whole process. The file that is returned may be opened anew (logrotate), be
+/// another one, or none.
+pub fn start(settings: &Settings) -> Result<LogFile, NotStarted> {
+    let file = LogFile::default();
+    if let Err(why) = file.switch_to(settings.file.as_deref()) {
+        return Err(NotStarted::File(settings.file.clone().unwrap_or_default(), why));
+    }
     let wanted = std::env::var_os(FILTER_VARIABLE).map(|text| text.to_string_lossy().into_owned());
-    let copy = file.clone().map(|file| lines(settings.format, text::Style::Plain, file));
     tracing_subscriber::registry()
         .with(filter(wanted.as_deref())?)
         .with(main_sink(settings.format))
-        .with(copy)
+        .with(lines(settings.format, text::Style::Plain, file.clone()))
         .try_init()
         .map_err(|_| NotStarted::Twice)?;
     Ok(file)

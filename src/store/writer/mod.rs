@@ -22,7 +22,7 @@ use super::mail::Body;
 use crate::base::clock::Clock;
 use crate::base::limits;
 use crate::base::random::Random;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -49,14 +49,21 @@ pub(super) struct Trade {
 }
 
 pub(super) struct Writer {
+    /// None once the writer is closed: the lanes end when the last sender is gone.
+    senders: RwLock<Option<Senders>>,
+    lanes: Mutex<JoinSet<()>>,
+    health: watch::Receiver<Health>,
+}
+
+#[derive(Clone)]
+struct Senders {
     commands: mpsc::Sender<Command>,
     chores: mpsc::Sender<chore::Job>,
-    health: watch::Receiver<Health>,
 }
 
 impl Writer {
     /// Starts the lanes; they open their connections themselves, and again whenever they must.
-    pub fn start(trade: Trade, lanes: u32) -> (Self, JoinSet<()>) {
+    pub fn start(trade: Trade, lanes: u32) -> Self {
         let (commands, queue) = mpsc::channel(limits::WRITER_QUEUE_MAX);
         let (chores, jobs) = mpsc::channel(limits::CHORE_QUEUE_MAX);
         let (health_to, health) = watch::channel(Health::Down { why: "it is being opened".to_owned() });
@@ -67,7 +74,19 @@ impl Writer {
             let lane = lane::Lane::new(trade.clone(), queue.clone(), jobs.take(), health_to.clone());
             tasks.spawn(lane.run());
         }
-        (Self { commands, chores, health }, tasks)
+        let senders = RwLock::new(Some(Senders { commands, chores }));
+        Self { senders, lanes: Mutex::new(tasks), health }
+    }
+
+    /// Takes nothing more, and returns when everything that was handed in is written and answered.
+    pub async fn close(&self) {
+        self.senders.write().unwrap_or_else(PoisonError::into_inner).take();
+        let mut lanes = self.lanes.lock().await;
+        while lanes.join_next().await.is_some() {}
+    }
+
+    fn senders(&self) -> Result<Senders, StoreError> {
+        self.senders.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
     }
 
     pub fn health(&self) -> watch::Receiver<Health> {
@@ -95,7 +114,7 @@ impl Writer {
     async fn submit(&self, change: Change) -> Result<Written, StoreError> {
         let (answer, answered) = oneshot::channel();
         let command = Command { bytes: change.bytes(), change, answer };
-        self.commands.send(command).await.map_err(|_| closed())?;
+        self.senders()?.commands.send(command).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
 
@@ -103,7 +122,7 @@ impl Writer {
     /// rows it touched in all.
     pub async fn run_chore(&self, chore: Chore) -> Result<u64, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.chores.send(chore::Job::new(chore, answer)).await.map_err(|_| closed())?;
+        self.senders()?.chores.send(chore::Job::new(chore, answer)).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
 }

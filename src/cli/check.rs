@@ -1,0 +1,139 @@
+//! `gatepost check`: everything that `serve` would stumble over, without serving.
+//!
+//! One line per finding goes to standard output, for scripts; the same with the line of the file and a
+//! caret goes to standard error, for people. Nothing is made or changed.
+
+use super::{Failure, explain_on_stderr, wait};
+use crate::base::settings::{Finding, Severity};
+use crate::certs;
+use crate::config::{Config, Environment, Loaded, Origin, explain};
+use crate::daemon::{self, master_key, privilege};
+use crate::store::inspect::{self, Found};
+use crate::store::seal;
+use std::path::Path;
+
+pub fn run(origin: &Origin) -> Result<(), Failure> {
+    let mut loaded = origin.load(&Environment::of_process());
+    let mut seen = Vec::new();
+    if let Some(config) = loaded.config.clone() {
+        let mut findings = Vec::new();
+        look_at_certificate(&config, &loaded, &mut findings, &mut seen);
+        look_at_dkim_keys(&config, &loaded, &mut findings, &mut seen);
+        look_at_identity(&config, &loaded, &mut findings);
+        look_at_store(&config, &loaded, &mut findings, &mut seen)?;
+        for finding in findings {
+            loaded.add(finding);
+        }
+    }
+    explain_on_stderr(&loaded);
+    for line in explain::lines(&loaded) {
+        println!("{line}");
+    }
+    let errors = loaded.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    if errors > 0 {
+        return Err(Failure::Configuration);
+    }
+    for line in seen {
+        println!("{}: ok: {line}", loaded.source.name);
+    }
+    Ok(())
+}
+
+fn look_at_certificate(config: &Config, loaded: &Loaded, findings: &mut Vec<Finding>, seen: &mut Vec<String>) {
+    if config.tls.certificate.is_none() {
+        return seen.push("no certificate is named: a self-signed one is made at first start".to_owned());
+    }
+    match daemon::certificate_source(config).read() {
+        Ok(_) => seen.push("the certificate and its key fit each other".to_owned()),
+        Err(why) => {
+            let at_fault = if config.tls.key.as_deref() == Some(why.path()) { "tls.key" } else { "tls.certificate" };
+            findings.push(Finding::error(loaded.source.place(at_fault), why.to_string()));
+        }
+    }
+}
+
+fn look_at_dkim_keys(config: &Config, loaded: &Loaded, findings: &mut Vec<Finding>, seen: &mut Vec<String>) {
+    for (setting, path) in dkim_key_files(config) {
+        match certs::files::check_key(path) {
+            Ok(()) => seen.push(format!("{} holds a private key", path.display())),
+            Err(why) => findings.push(Finding::error(loaded.source.place(&setting), why.to_string())),
+        }
+    }
+}
+
+/// What the user we become could not read would be missed at the next reload.
+fn look_at_identity(config: &Config, loaded: &Loaded, findings: &mut Vec<Finding>) {
+    let identity = match daemon::identity(&config.server) {
+        Ok(Some(identity)) => identity,
+        Ok(None) => return,
+        Err(why) => {
+            let place = if config.server.user.is_some() { "server.user" } else { "server.group" };
+            return findings.push(Finding::error(loaded.source.place(place), why.to_string()));
+        }
+    };
+    for (setting, path) in key_files(config) {
+        if !identity.can_read(path) {
+            findings.push(unreadable(loaded, &setting, path, &identity));
+        }
+    }
+}
+
+fn key_files(config: &Config) -> Vec<(String, &Path)> {
+    let tls = [("tls.certificate", &config.tls.certificate), ("tls.key", &config.tls.key)];
+    let tls = tls.into_iter().filter_map(|(setting, path)| Some((setting.to_owned(), path.as_deref()?)));
+    tls.chain(dkim_key_files(config)).collect()
+}
+
+fn dkim_key_files(config: &Config) -> impl Iterator<Item = (String, &Path)> {
+    config.domain.iter().enumerate().flat_map(|(d, domain)| {
+        let keys = domain.dkim.iter().enumerate();
+        keys.map(move |(k, key)| (format!("domain[{d}].dkim[{k}].key"), key.key.as_path()))
+    })
+}
+
+fn unreadable(loaded: &Loaded, setting: &str, path: &Path, identity: &privilege::Identity) -> Finding {
+    let message = format!("the user {:?} cannot read {}", identity.name, path.display());
+    Finding::warning(loaded.source.place(setting), message)
+        .help("give it to that user's group with mode 0640, or the next reload will miss it")
+}
+
+/// The store as it is, if it is there: reached, durable, of a version we know, and opened by our key.
+fn look_at_store(
+    config: &Config,
+    loaded: &Loaded,
+    findings: &mut Vec<Finding>,
+    seen: &mut Vec<String>,
+) -> Result<(), Failure> {
+    let place = loaded.source.place("store.url");
+    let location = daemon::store_location(config);
+    let key_text = match master_key::read(config.server.master_key.as_ref(), &config.server.data_dir) {
+        Ok(text) => text,
+        Err(why) => {
+            findings.push(Finding::error(loaded.source.place("server.data_dir"), why.to_string()));
+            return Ok(());
+        }
+    };
+    let key = match key_text.as_ref().map(|text| seal::parse_master_key(text.expose())).transpose() {
+        Ok(key) => key,
+        Err(why) => {
+            findings.push(Finding::error(loaded.source.place("server.master_key"), why.to_string()));
+            return Ok(());
+        }
+    };
+    match wait(inspect::inspect(&location, key.as_ref()))? {
+        Ok(Found::Nothing) => seen.push(format!("store {location} is not there yet: it is made at first start")),
+        Ok(Found::Empty) => seen.push(format!("store {location} is reached and empty: it is set up at first start")),
+        Ok(Found::Store { version, newest }) if version < newest => {
+            seen.push(format!(
+                "store {location} opens; it is upgraded from version {version} to {newest} at the next start"
+            ));
+        }
+        Ok(Found::Store { version, .. }) => seen.push(format!("store {location} opens, version {version}")),
+        Ok(Found::SealedByAnother) => findings.push(
+            Finding::error(place, format!("store {location} was made under another master key"))
+                .help("give the key that made it: server.master_key, or the file master.key in data_dir"),
+        ),
+        Err(why) => findings.push(Finding::error(place, format!("store {location}: {why}"))),
+    }
+    Ok(())
+}

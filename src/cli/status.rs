@@ -1,0 +1,86 @@
+//! `gatepost status`: how the running daemon is, by its own account.
+
+use super::{Failure, load, wait};
+use crate::config::Origin;
+use crate::http::control;
+use crate::net::unix_http;
+use hyper::{Method, StatusCode};
+use serde_json::Value;
+
+pub fn run(origin: &Origin, json: bool) -> Result<(), Failure> {
+    let config = load(origin)?;
+    let socket = config.server.data_dir.join(control::FILE_NAME);
+    let asked = wait(unix_http::ask(&socket, Method::GET, "/api/v1/status", String::new()))?;
+    let answer = asked.map_err(Failure::because)?;
+    let text = String::from_utf8_lossy(&answer.body);
+    if answer.status != StatusCode::OK {
+        return Err(Failure::Because(format!("the daemon answered {}: {text}", answer.status)));
+    }
+    if json {
+        println!("{text}");
+        return Ok(());
+    }
+    let status = serde_json::from_str(&text).map_err(|why| Failure::Because(format!("an unreadable answer: {why}")))?;
+    print!("{}", sentences(&status));
+    Ok(())
+}
+
+/// The answer for people.
+fn sentences(status: &Value) -> String {
+    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let config = &status["config"];
+    let mut lines = vec![
+        format!(
+            "gatepost {}, {}, up {} s since {}",
+            word(&status["version"]),
+            word(&status["phase"]),
+            status["uptime_seconds"],
+            word(&status["started_at"])
+        ),
+        match status["ready"].as_bool() {
+            Some(true) => "ready".to_owned(),
+            _ => format!("not ready: {}", list(&status["reasons"])),
+        },
+        format!("store {}: {}", word(&status["store"]["engine"]), word(&status["store"]["state"])),
+        format!(
+            "configuration {}, generation {}, loaded {}",
+            config["file"].as_str().unwrap_or("of the quickstart"),
+            config["generation"],
+            word(&config["loaded_at"])
+        ),
+    ];
+    if let Some(why) = config["refused"].as_str() {
+        lines.push(format!("the last reload was refused:\n  {}", why.replace('\n', "\n  ")));
+    }
+    for listener in status["listeners"].as_array().into_iter().flatten() {
+        let (door, address) = (word(&listener["door"]), word(&listener["address"]));
+        lines.push(format!("{door:<12} {address:<24} {} connections", listener["connections"]));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn list(reasons: &Value) -> String {
+    let reasons: Vec<_> = reasons.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    reasons.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_reads_as_sentences() {
+        let status = serde_json::json!({
+            "version": "0.1.0", "phase": "running", "started_at": "2026-11-21T00:00:00.000Z", "uptime_seconds": 7,
+            "ready": false, "reasons": ["store: down"],
+            "config": {"file": null, "generation": 2, "loaded_at": "2026-11-21T00:00:01.000Z", "refused": "a\nb"},
+            "store": {"engine": "SQLite", "state": "down"},
+            "listeners": [{"door": "mx", "address": "127.0.0.1:2525", "connections": 3}]
+        });
+        let text = sentences(&status);
+        for part in ["up 7 s", "not ready: store: down", "quickstart", "refused:\n  a\n  b", "127.0.0.1:2525", "3 conn"]
+        {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! SIGTERM: take nothing new, let what runs come to its end, then close in the order in which parts
+//! lean on each other. Health is answered to the last.
+
+use super::happenings::{Draining, Stopped};
+use super::house::{House, STAYING};
+use super::notify;
+use crate::base::limits;
+use crate::base::observe::Happening;
+use crate::base::shutdown::Phase;
+use crate::http::control::OpenControl;
+use crate::model::delivery::Lease;
+use crate::store::Store;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+pub async fn drain(house: &House, store: Option<(Arc<Store>, Lease)>, control: OpenControl) {
+    house.readiness.fails(STAYING, "stopping");
+    house.shutdown.go_to(Phase::Draining);
+    notify::tell(notify::State::Stopping);
+    let at_most = house.running.load().config.server.drain;
+    let (smtp, http): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut *house.doors()).into_iter().partition(|door| door.is_smtp());
+    let connections = smtp.iter().map(|door| door.connections()).sum();
+    Draining { at_most, connections }.record();
+
+    let mut leaving: JoinSet<_> = smtp.into_iter().map(|door| door.drain(at_most)).collect();
+    let (mut finished, mut cut) = (0, 0);
+    while let Some(Ok(drained)) = leaving.join_next().await {
+        finished += drained.finished;
+        cut += drained.cut;
+    }
+    if let Some((store, lease)) = store {
+        if let Err(error) = store.stop_node(&lease).await {
+            tracing::warn!(%error, "the store was not told that this node stops; others will notice its silence");
+        }
+        store.close().await;
+    }
+    let mut last: JoinSet<_> = http.into_iter().map(|door| door.drain(limits::LAST_WORDS_MAX)).collect();
+    last.spawn(control.drain(limits::LAST_WORDS_MAX));
+    while last.join_next().await.is_some() {}
+    house.shutdown.go_to(Phase::Stopped);
+    Stopped { finished, cut }.record();
+}

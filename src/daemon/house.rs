@@ -1,0 +1,123 @@
+//! The daemon's state that its parts may look at: what runs, since when, and how it is.
+
+use super::doors::OpenDoor;
+use crate::base::clock::{Clock, Time};
+use crate::base::ready::Readiness;
+use crate::base::shutdown::{Phase, Shutdown};
+use crate::config::{Config, Origin};
+use crate::http::status;
+use crate::store::writer::Health;
+use arc_swap::ArcSwap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// What readiness is made of.
+pub const STORE: &str = "store";
+pub const LISTENERS: &str = "listeners";
+pub const STAYING: &str = "staying";
+
+pub struct House {
+    pub origin: Origin,
+    pub clock: Clock,
+    pub readiness: Readiness,
+    pub shutdown: Shutdown,
+    pub running: ArcSwap<Running>,
+    started_at: Time,
+    doors: Mutex<Vec<OpenDoor>>,
+    refused: Mutex<Option<String>>,
+    engine: &'static str,
+}
+
+/// The configuration in force.
+pub struct Running {
+    pub config: Config,
+    pub generation: u64,
+    pub loaded_at: Time,
+}
+
+impl House {
+    pub fn new(origin: Origin, config: Config, engine: &'static str, clock: Clock) -> Arc<Self> {
+        let now = clock.now();
+        let readiness = Readiness::expecting(&[STORE, LISTENERS, STAYING]);
+        readiness.fails(STORE, "the store is being opened");
+        readiness.fails(LISTENERS, "listeners are being opened");
+        readiness.holds(STAYING);
+        Arc::new(Self {
+            origin,
+            readiness,
+            shutdown: Shutdown::default(),
+            running: ArcSwap::from_pointee(Running { config, generation: 1, loaded_at: now }),
+            started_at: now,
+            doors: Mutex::new(Vec::new()),
+            refused: Mutex::new(None),
+            engine,
+            clock,
+        })
+    }
+
+    pub fn doors(&self) -> MutexGuard<'_, Vec<OpenDoor>> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new configuration is in force.
+    pub fn take_up(&self, config: Config) -> u64 {
+        let generation = self.running.load().generation + 1;
+        self.running.store(Arc::new(Running { config, generation, loaded_at: self.clock.now() }));
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        generation
+    }
+
+    /// The last reload was refused, and why.
+    pub fn refuse(&self, why: String) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+
+    /// Follows the store's health into readiness until the daemon stops.
+    pub async fn watch_store(self: Arc<Self>, mut health: watch::Receiver<Health>) {
+        loop {
+            match &*health.borrow_and_update() {
+                Health::Up => self.readiness.holds(STORE),
+                // Without the reason: it may name hosts and paths, and /readyz answers anyone.
+                Health::Down { .. } => self.readiness.fails(STORE, "the store is down"),
+            }
+            tokio::select! {
+                changed = health.changed() => if changed.is_err() { return },
+                () = self.shutdown.reached(Phase::Stopped) => return,
+            }
+        }
+    }
+
+    pub fn status(&self) -> status::Status {
+        let running = self.running.load();
+        let reasons = self.readiness.reasons();
+        let phase = match self.shutdown.phase() {
+            Phase::Running => status::Phase::Running,
+            Phase::Draining | Phase::Stopped => status::Phase::Draining,
+        };
+        let store_state = if reasons.iter().any(|reason| reason.contains(STORE)) { "down" } else { "up" };
+        status::Status {
+            version: env!("CARGO_PKG_VERSION"),
+            phase,
+            started_at: self.started_at.to_string(),
+            uptime_seconds: self.clock.now().since(self.started_at).as_secs(),
+            ready: reasons.is_empty(),
+            reasons,
+            config: status::Config {
+                file: self.origin.path().map(|path| path.display().to_string()),
+                generation: running.generation,
+                loaded_at: running.loaded_at.to_string(),
+                refused: self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            },
+            store: status::Store { engine: self.engine.to_owned(), state: store_state.to_owned() },
+            listeners: self.doors().iter().map(listener_status).collect(),
+        }
+    }
+}
+
+fn listener_status(door: &OpenDoor) -> status::Listener {
+    status::Listener {
+        door: door.word().to_owned(),
+        address: door.address().to_string(),
+        connections: door.connections(),
+    }
+}

@@ -1,0 +1,44 @@
+//! The daemon: the only place where the parts meet.
+//!
+//! `run` leads through its life: `build` makes the parts from a configuration, `doors` opens and changes
+//! the listeners, `reload` answers SIGHUP, `drain` SIGTERM. Before the runtime starts its threads, the
+//! ports are bound (`sockets`) and root is given up (`privilege`).
+
+mod build;
+mod doors;
+mod drain;
+mod happenings;
+mod house;
+mod lock;
+pub mod master_key;
+mod notify;
+pub mod privilege;
+mod reload;
+mod run;
+mod sockets;
+mod welcome;
+
+pub use build::{certificate_source, identity, store_location};
+pub use run::serve;
+
+use std::fmt;
+
+/// Why the daemon did not start. What the user can do stands in the text.
+#[derive(Debug)]
+pub struct NotStarted {
+    pub why: String,
+}
+
+impl NotStarted {
+    fn new(why: impl fmt::Display) -> Self {
+        Self { why: why.to_string() }
+    }
+}
+
+impl fmt::Display for NotStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for NotStarted {}

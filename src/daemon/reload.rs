@@ -1,0 +1,152 @@
+//! SIGHUP: all of the new configuration, or none of it.
+//!
+//! First everything that can fail is tried on the side: the file is read and checked, the certificate
+//! read, the new ports bound, the log file opened. Only then the parts are swapped, and nothing of that
+//! can fail. One thing alone may be left out and the rest go on: a listener on a port that this process
+//! no longer has the right to bind.
+
+use super::doors::{self, Contexts, Moves, OpenDoor, Wanted};
+use super::happenings::{DoorLeftOut, ReloadRefused, Reloaded};
+use super::house::House;
+use super::sockets::{NotBound, Sockets};
+use super::{build, notify};
+use crate::base::limits;
+use crate::base::observe::{Happening, LogFile};
+use crate::certs::{Certificates, Pair};
+use crate::config::{Config, Environment, explain, restart_needed};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a reload works on.
+pub struct Reloader {
+    pub house: Arc<House>,
+    pub sockets: Sockets,
+    pub contexts: Contexts,
+    pub certificates: Certificates,
+    pub log_file: LogFile,
+}
+
+/// Everything of a new configuration that could fail, and did not.
+struct Tried {
+    config: Config,
+    waiting: Vec<String>,
+    pair: Pair,
+    moves: Moves,
+    bound: Vec<(SocketAddr, Wanted, Bound)>,
+    left_out: Vec<NotBound>,
+}
+
+enum Bound {
+    Now(TcpListener),
+    /// Its port is held by a listener of ours that is about to close.
+    AfterAnotherCloses,
+}
+
+impl Reloader {
+    pub async fn reload(&self) {
+        notify::tell(notify::State::Reloading);
+        match self.try_out() {
+            Ok(tried) => self.swap(tried).await,
+            Err(why) => {
+                ReloadRefused { why: &why }.record();
+                self.house.refuse(why.join("\n"));
+            }
+        }
+        notify::tell(notify::State::Ready("serving"));
+    }
+
+    fn try_out(&self) -> Result<Tried, Vec<String>> {
+        let running = self.house.running.load();
+        let old_log = running.config.server.log_file.clone();
+        let loaded = self.house.origin.load(&Environment::of_process());
+        let findings = explain::lines(&loaded);
+        let tried = loaded.config.ok_or(findings.clone()).and_then(|config| {
+            let waiting = restart_needed(&running.config, &config);
+            let config = config.keeping_restart_values(&running.config);
+            self.try_parts(config, waiting).map_err(|why| vec![why])
+        });
+        if tried.is_ok() {
+            for finding in findings {
+                tracing::warn!(finding, "in the new configuration");
+            }
+        } else if let Err(why) = self.log_file.switch_to(old_log.as_deref()) {
+            // logrotate sends SIGHUP too, and does not care whether the configuration is good.
+            tracing::error!(%why, "the log file could not be opened anew; going on in the old one");
+        }
+        tried
+    }
+
+    fn try_parts(&self, config: Config, waiting: Vec<String>) -> Result<Tried, String> {
+        let pair = build::certificate_source(&config).read().map_err(|why| why.to_string())?;
+        let open = self.house.doors();
+        let moves = doors::moves(&open, doors::wanted(&config));
+        let (mut bound, mut left_out) = (Vec::new(), Vec::new());
+        for (address, wanted) in &moves.open {
+            let freed = moves.close.iter().any(|n| open[*n].address().port() == address.port());
+            match self.sockets.get(*address) {
+                Ok(socket) => bound.push((*address, wanted.clone(), Bound::Now(socket))),
+                Err(why) if why.is_taken() && freed => {
+                    bound.push((*address, wanted.clone(), Bound::AfterAnotherCloses));
+                }
+                Err(why) if why.is_privilege() => left_out.push(why),
+                Err(why) => return Err(why.to_string()),
+            }
+        }
+        drop(open);
+        self.log_file
+            .switch_to(config.server.log_file.as_deref())
+            .map_err(|why| format!("server.log_file cannot be opened: {why}"))?;
+        Ok(Tried { config, waiting, pair, moves, bound, left_out })
+    }
+
+    /// Nothing here can fail but the taking over of a port from one of our own doors.
+    async fn swap(&self, tried: Tried) {
+        let Tried { config, waiting, pair, moves, bound, left_out } = tried;
+        self.certificates.swap(pair);
+        let (changed, opened) = (moves.keep.len(), bound.len());
+        let gone = doors::apply(&mut self.house.doors(), moves.keep);
+        let closed = gone.len();
+        self.let_go(gone, config.server.drain);
+        for (address, wanted, bound) in bound {
+            match self.open(address, wanted, bound).await {
+                Ok(door) => self.house.doors().push(door),
+                Err(why) => DoorLeftOut { why: &why }.record(),
+            }
+        }
+        for why in left_out {
+            DoorLeftOut { why: &why.to_string() }.record();
+        }
+        let generation = self.house.take_up(config);
+        Reloaded { generation, opened, changed, closed, waiting: &waiting }.record();
+    }
+
+    async fn open(&self, address: SocketAddr, wanted: Wanted, bound: Bound) -> Result<OpenDoor, String> {
+        let socket = match bound {
+            Bound::Now(socket) => socket,
+            Bound::AfterAnotherCloses => self.bind_when_free(address).await.map_err(|why| why.to_string())?,
+        };
+        OpenDoor::open(address, socket, wanted, &self.contexts).map_err(|why| format!("{address}: {why}"))
+    }
+
+    /// The old door's socket closes when its accept loop hears of it: a moment from now.
+    async fn bind_when_free(&self, address: SocketAddr) -> Result<TcpListener, NotBound> {
+        let until = tokio::time::Instant::now() + limits::REBIND_MAX;
+        loop {
+            match self.sockets.get(address) {
+                Err(why) if why.is_taken() && tokio::time::Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                got => return got,
+            }
+        }
+    }
+
+    /// Doors that are no longer wanted drain in the background; the others do not notice.
+    fn let_go(&self, gone: Vec<OpenDoor>, at_most: Duration) {
+        for door in gone {
+            door.close();
+            tokio::spawn(door.drain(at_most));
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The life of the daemon, from the configuration to the last word.
+
+use super::build::{self, Prepared};
+use super::doors::{self, Contexts, OpenDoor, Wanted};
+use super::happenings::Started;
+use super::house::{House, LISTENERS};
+use super::master_key::{self, Provenance};
+use super::reload::Reloader;
+use super::{NotStarted, drain, notify, welcome};
+use crate::base::backoff::Backoff;
+use crate::base::clock::Clock;
+use crate::base::limits;
+use crate::base::metrics::Metrics;
+use crate::base::observe::Happening;
+use crate::base::random::Random;
+use crate::certs::Certificates;
+use crate::config::{Config, Origin};
+use crate::http::control::{self, OpenControl};
+use crate::model::delivery::Lease;
+use crate::store::{Store, StoreError};
+use crate::{http, smtpd, tend};
+use nix::unistd::Uid;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Serves until SIGTERM. Returns when everything has come to its end.
+pub fn serve(origin: Origin, config: Config) -> Result<(), NotStarted> {
+    let begun = Instant::now();
+    let prepared = build::prepare(origin, config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(NotStarted::new)?;
+    let result = runtime.block_on(live(prepared, begun));
+    // Tasks that are still there were cut by a deadline; they are not waited for again.
+    runtime.shutdown_background();
+    result
+}
+
+async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> {
+    let mut signals = Signals::new()?;
+    let location = build::store_location(&prepared.config);
+    let house = House::new(prepared.origin.clone(), prepared.config.clone(), location.engine().word(), Clock::System);
+    let metrics = Metrics::start();
+    tokio::spawn(metrics.clone().keep(house.shutdown.clone()));
+
+    let pair = build::certificate_source(&prepared.config).read().map_err(NotStarted::new)?;
+    let certificates = Certificates::new(pair);
+    let contexts = contexts(&house, metrics, &certificates);
+    let control_path = prepared.config.server.data_dir.join(control::FILE_NAME);
+    let control = control::open(&control_path, Uid::effective().as_raw(), &contexts.http).map_err(NotStarted::new)?;
+
+    // HTTP first: while the store is being opened, health can be asked for and says so.
+    let bound = std::mem::take(&mut prepared.bound);
+    let (http, smtp): (Vec<_>, Vec<_>) = doors::wanted(&prepared.config)
+        .into_iter()
+        .zip(bound)
+        .partition(|((_, wanted), _)| matches!(wanted, Wanted::Http(_)));
+    open_doors(&house, http, &contexts)?;
+    notify::tell(notify::State::Status("opening the store"));
+    let Some((store, lease)) = open_store(&prepared, &mut signals).await? else {
+        drain::drain(&house, None, control).await;
+        return Ok(());
+    };
+    tokio::spawn(house.clone().watch_store(store.health()));
+    tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
+    open_doors(&house, smtp, &contexts)?;
+    house.readiness.holds(LISTENERS);
+    say_ready(&house, &prepared, &lease, begun);
+
+    let Prepared { sockets, log_file, .. } = prepared;
+    let reloader = Reloader { house: house.clone(), sockets, contexts, certificates, log_file };
+    serve_signals(&reloader, &mut signals).await;
+    end(&house, store, lease, control, &mut signals).await;
+    Ok(())
+}
+
+fn contexts(house: &Arc<House>, metrics: Metrics, certificates: &Certificates) -> Contexts {
+    let (clock, random) = (Clock::System, Random::System);
+    let asked = house.clone();
+    Contexts {
+        smtp: smtpd::Context { certificates: certificates.clone(), clock: clock.clone(), random: random.clone() },
+        http: http::Context {
+            readiness: house.readiness.clone(),
+            metrics,
+            status: Arc::new(move || asked.status()),
+            clock,
+            random,
+        },
+    }
+}
+
+type BoundDoor = ((SocketAddr, Wanted), TcpListener);
+
+fn open_doors(house: &House, bound: Vec<BoundDoor>, contexts: &Contexts) -> Result<(), NotStarted> {
+    for ((address, wanted), socket) in bound {
+        let door = OpenDoor::open(address, socket, wanted, contexts)
+            .map_err(|why| NotStarted::new(format!("cannot listen on {address}: {why}")))?;
+        house.doors().push(door);
+    }
+    Ok(())
+}
+
+/// Opens the store, however long it takes to come up; none when we are asked to stop meanwhile. A store
+/// that refuses us will not change its mind by waiting.
+async fn open_store(prepared: &Prepared, signals: &mut Signals) -> Result<Option<(Arc<Store>, Lease)>, NotStarted> {
+    let mut pauses = Backoff::new(limits::STORE_OPEN_PAUSE_FIRST, limits::STORE_OPEN_PAUSE_LONGEST, Random::System);
+    let server = &prepared.config.server;
+    loop {
+        let error = match open_once(prepared, server.hostname.as_str()).await {
+            Ok(opened) => return Ok(Some(opened)),
+            Err(error) => error,
+        };
+        if !error.is_temporary() {
+            if prepared.key_provenance == Provenance::Made {
+                master_key::unmake(&server.data_dir);
+            }
+            let location = build::store_location(&prepared.config);
+            return Err(NotStarted::new(format!("store {location}: {error}")));
+        }
+        let pause = pauses.pause();
+        tracing::error!(%error, ?pause, "the store cannot be opened yet; trying again after a pause");
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = signals.end() => return Ok(None),
+        }
+    }
+}
+
+async fn open_once(prepared: &Prepared, name: &str) -> Result<(Arc<Store>, Lease), StoreError> {
+    let store = Arc::new(Store::open(build::opening(prepared)).await?);
+    let lease = store.start_node(name, env!("CARGO_PKG_VERSION")).await?;
+    Ok((store, lease))
+}
+
+fn say_ready(house: &House, prepared: &Prepared, lease: &Lease, begun: Instant) {
+    let doors = house.doors();
+    let used: Vec<_> = doors.iter().map(|door| door.address()).collect();
+    for address in prepared.sockets.unused(&used) {
+        tracing::warn!(%address, "systemd passed a socket that no listener asks for; it waits for a reload that does");
+    }
+    let location = build::store_location(&prepared.config);
+    Started {
+        hostname: prepared.config.server.hostname.as_str(),
+        engine: location.engine().word(),
+        epoch: lease.epoch,
+        took: begun.elapsed(),
+    }
+    .record();
+    if prepared.key_provenance == Provenance::Made {
+        let path = master_key::path(&prepared.config.server.data_dir);
+        tracing::warn!(path = %path.display(), "made the master key: keep a copy apart from the store's backups");
+    }
+    notify::tell(notify::State::Ready("serving"));
+    if prepared.origin == Origin::Quickstart {
+        print!("{}", welcome::text(&prepared.config, &doors));
+    }
+}
+
+async fn serve_signals(reloader: &Reloader, signals: &mut Signals) {
+    loop {
+        tokio::select! {
+            _ = signals.reload.recv() => reloader.reload().await,
+            _ = signals.dump.recv() => dump(&reloader.house),
+            () = signals.end.any() => return,
+        }
+    }
+}
+
+/// SIGUSR1: the state of the daemon into the log, as one line.
+fn dump(house: &House) {
+    match serde_json::to_string(&house.status()) {
+        Ok(status) => tracing::info!(status, "state"),
+        Err(why) => tracing::error!(%why, "the state cannot be written down"),
+    }
+}
+
+/// Drains; a second signal ends it at once.
+async fn end(house: &House, store: Arc<Store>, lease: Lease, control: OpenControl, signals: &mut Signals) {
+    tokio::select! {
+        () = drain::drain(house, Some((store, lease)), control) => {}
+        () = signals.end() => tracing::warn!("asked again: stopping at once; what was answered is safe"),
+    }
+}
+
+struct Signals {
+    reload: Signal,
+    dump: Signal,
+    end: EndSignals,
+}
+
+struct EndSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, NotStarted> {
+        let on = |kind| signal(kind).map_err(NotStarted::new);
+        Ok(Self {
+            reload: on(SignalKind::hangup())?,
+            dump: on(SignalKind::user_defined1())?,
+            end: EndSignals { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? },
+        })
+    }
+
+    async fn end(&mut self) {
+        self.end.any().await;
+    }
+}
+
+impl EndSignals {
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! A look at a store without touching it: for `gatepost check`.
+
+use super::dialect::{Access, Engine, Location};
+use super::error::StoreError;
+use super::seal::{self, Seal};
+use super::statement::{Binds, Columns, Statement, fetch_all, fetch_one, statements};
+use super::{migrate, pool};
+use crate::base::random::Random;
+use crate::base::secret::Secret;
+use sqlx::{AnyConnection, Connection};
+
+statements! {
+    VERSION = "SELECT CAST(MAX(version) AS BIGINT) AS version FROM _sqlx_migrations";
+}
+
+/// What was found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// No file yet.
+    Nothing,
+    /// A database without our tables.
+    Empty,
+    Store {
+        version: i64,
+        newest: i64,
+    },
+    /// A store of ours, but this key (or none) is not the one that made it.
+    SealedByAnother,
+}
+
+/// Looks, with the key that `serve` would use, if there is one already.
+pub async fn inspect(location: &Location, key: Option<&Secret<Vec<u8>>>) -> Result<Found, StoreError> {
+    if let Location::File(path) = location
+        && !path.exists()
+    {
+        return Ok(Found::Nothing);
+    }
+    let mut connection = pool::connect(location, Access::Read).await?;
+    let found = look(&mut connection, location.engine(), key).await;
+    let _ = connection.close().await;
+    found
+}
+
+async fn look(on: &mut AnyConnection, engine: Engine, key: Option<&Secret<Vec<u8>>>) -> Result<Found, StoreError> {
+    pool::demand_durability(on, engine).await?;
+    let tables: &'static Statement = engine.tables();
+    let tables = fetch_all(&mut *on, tables, Binds::default()).await?;
+    let names = tables.iter().map(|row| row.text("name")).collect::<Result<Vec<_>, _>>()?;
+    if !names.iter().any(|name| name == "commits") {
+        return Ok(Found::Empty);
+    }
+    let row = fetch_one(&mut *on, &VERSION, Binds::default()).await?;
+    let version = row.map(|row| row.int("version")).transpose()?.unwrap_or(0);
+    if version > migrate::NEWEST {
+        return Err(migrate::made_by_a_newer(version));
+    }
+    let Some(key) = key else { return Ok(Found::SealedByAnother) };
+    let seal = Seal::new(key, Random::System)?;
+    match seal::try_own_key(on, &seal).await {
+        Ok(()) => Ok(Found::Store { version, newest: migrate::NEWEST }),
+        Err(StoreError::Refused { .. }) => Ok(Found::SealedByAnother),
+        Err(error) => Err(error),
+    }
+}

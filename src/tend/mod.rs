@@ -1,0 +1,29 @@
+//! Work by the clock, beside the mail: what nobody waits for and somebody has to do.
+
+use crate::base::limits;
+use crate::base::shutdown::{Phase, Shutdown};
+use crate::store::{Store, StoreError};
+use std::sync::Arc;
+
+/// Cleans up until the daemon drains. A round that fails is told and tried again with the next.
+pub async fn keep_house(store: Arc<Store>, shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = shutdown.reached(Phase::Draining) => return,
+            () = tokio::time::sleep(limits::HOUSEKEEPING_EVERY) => {}
+        }
+        if let Err(error) = one_round(&store).await {
+            tracing::warn!(%error, "housekeeping failed; the next round tries again");
+        }
+    }
+}
+
+async fn one_round(store: &Store) -> Result<(), StoreError> {
+    let marks = store.purge_commits().await?;
+    let chunks = store.sweep_chunks().await?;
+    if chunks > 0 {
+        tracing::info!(chunks, "swept pieces of bodies whose message never came");
+    }
+    tracing::debug!(marks, "housekeeping done");
+    Ok(())
+}
