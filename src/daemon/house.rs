@@ -26,6 +26,8 @@ pub struct House {
     doors: Mutex<Vec<OpenDoor>>,
     refused: Mutex<Option<String>>,
     engine: &'static str,
+    /// None until the store was opened for the first time.
+    store: Mutex<Option<watch::Receiver<Health>>>,
 }
 
 /// The configuration in force.
@@ -51,6 +53,7 @@ impl House {
             doors: Mutex::new(Vec::new()),
             refused: Mutex::new(None),
             engine,
+            store: Mutex::new(None),
             clock,
         })
     }
@@ -74,6 +77,7 @@ impl House {
 
     /// Follows the store's health into readiness until the daemon stops.
     pub async fn watch_store(self: Arc<Self>, mut health: watch::Receiver<Health>) {
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = Some(health.clone());
         loop {
             match &*health.borrow_and_update() {
                 Health::Up => self.readiness.holds(STORE),
@@ -87,6 +91,16 @@ impl House {
         }
     }
 
+    /// With the reason: whoever reads the status may know it.
+    fn store_state(&self) -> String {
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        match store.as_ref().map(|health| health.borrow().clone()) {
+            Some(Health::Up) => "up".to_owned(),
+            Some(Health::Down { why }) => format!("down: {why}"),
+            None => "being opened".to_owned(),
+        }
+    }
+
     pub fn status(&self) -> status::Status {
         let running = self.running.load();
         let reasons = self.readiness.reasons();
@@ -94,7 +108,6 @@ impl House {
             Phase::Running => status::Phase::Running,
             Phase::Draining | Phase::Stopped => status::Phase::Draining,
         };
-        let store_state = if reasons.iter().any(|reason| reason.contains(STORE)) { "down" } else { "up" };
         status::Status {
             version: env!("CARGO_PKG_VERSION"),
             phase,
@@ -108,7 +121,7 @@ impl House {
                 loaded_at: running.loaded_at.to_string(),
                 refused: self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             },
-            store: status::Store { engine: self.engine.to_owned(), state: store_state.to_owned() },
+            store: status::Store { engine: self.engine.to_owned(), state: self.store_state() },
             listeners: self.doors().iter().map(listener_status).collect(),
         }
     }
