@@ -17,6 +17,7 @@ use crate::certs::Certificates;
 use crate::config::{Config, Origin};
 use crate::http::control::{self, OpenControl};
 use crate::model::delivery::Lease;
+use crate::store::dialect::Location;
 use crate::store::{Store, StoreError};
 use crate::{http, smtpd, tend};
 use nix::unistd::Uid;
@@ -39,8 +40,11 @@ pub fn serve(origin: Origin, config: Config) -> Result<(), NotStarted> {
 
 async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> {
     let mut signals = Signals::new()?;
-    let location = build::store_location(&prepared.config);
-    let house = House::new(prepared.origin.clone(), prepared.config.clone(), location.engine().word(), Clock::System);
+    let engine = match build::store_location(&prepared.config) {
+        Location::File(_) => "sqlite",
+        Location::Server(_) => "postgres",
+    };
+    let house = House::new(prepared.origin.clone(), prepared.config.clone(), engine, Clock::System);
     let metrics = Metrics::start();
     tokio::spawn(metrics.clone().keep(house.shutdown.clone()));
 
