@@ -66,6 +66,8 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
         drain::drain(&house, None, control).await;
         return Ok(());
     };
+    // Looked at once before anyone is told that we are ready, then followed.
+    house.note_store(&store.health().borrow());
     tokio::spawn(house.clone().watch_store(store.health()));
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
     open_doors(&house, smtp, &contexts)?;
