@@ -74,7 +74,7 @@ mod tests {
             "version": "0.1.0", "phase": "running", "started_at": "2026-11-21T00:00:00.000Z", "uptime_seconds": 7,
             "ready": false, "reasons": ["store: down"],
             "config": {"file": null, "generation": 2, "loaded_at": "2026-11-21T00:00:01.000Z", "refused": "a\nb"},
-            "store": {"engine": "SQLite", "state": "down"},
+            "store": {"engine": "sqlite", "state": "down"},
             "listeners": [{"door": "mx", "address": "127.0.0.1:2525", "connections": 3}]
         });
         let text = sentences(&status);

@@ -83,11 +83,9 @@ fn make_data_dir(server: &Server, identity: Option<&Identity>) -> Result<(), Not
 }
 
 fn take_locks(config: &Config) -> Result<Vec<Lock>, NotStarted> {
-    let data_dir = &config.server.data_dir;
-    let mut locks = vec![Lock::take(&data_dir.join(lock::FILE_NAME))?];
-    if let Location::File(path) = store_location(config)
-        && path.parent() != Some(data_dir)
-    {
+    let mut locks = vec![Lock::take(&config.server.data_dir.join(lock::FILE_NAME))?];
+    // Also where the store lies in data_dir: another data_dir may name it from outside.
+    if let Location::File(path) = store_location(config) {
         locks.push(Lock::take(&Lock::beside(&path))?);
     }
     Ok(locks)

@@ -75,15 +75,19 @@ impl House {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
     }
 
+    pub fn note_store(&self, health: &Health) {
+        match health {
+            Health::Up => self.readiness.holds(STORE),
+            // Without the reason: it may name hosts and paths, and /readyz answers anyone.
+            Health::Down { .. } => self.readiness.fails(STORE, "the store is down"),
+        }
+    }
+
     /// Follows the store's health into readiness until the daemon stops.
     pub async fn watch_store(self: Arc<Self>, mut health: watch::Receiver<Health>) {
         *self.store.lock().unwrap_or_else(PoisonError::into_inner) = Some(health.clone());
         loop {
-            match &*health.borrow_and_update() {
-                Health::Up => self.readiness.holds(STORE),
-                // Without the reason: it may name hosts and paths, and /readyz answers anyone.
-                Health::Down { .. } => self.readiness.fails(STORE, "the store is down"),
-            }
+            self.note_store(&health.borrow_and_update());
             tokio::select! {
                 changed = health.changed() => if changed.is_err() { return },
                 () = self.shutdown.reached(Phase::Stopped) => return,

@@ -47,9 +47,12 @@ impl Lock {
         Ok(Self { _file: file })
     }
 
-    /// The lock of a store that lives outside data_dir: two directories may name one file.
+    /// The lock of a store: two directories may name one file, each in its own way, so it stands beside
+    /// the file itself, behind all links. A store that is not there yet has only its directory.
     pub fn beside(store: &Path) -> PathBuf {
-        let mut name = store.as_os_str().to_owned();
+        let in_directory = || Some(store.parent()?.canonicalize().ok()?.join(store.file_name()?));
+        let real = store.canonicalize().ok().or_else(in_directory).unwrap_or_else(|| store.to_owned());
+        let mut name = real.into_os_string();
         name.push(".lock");
         name.into()
     }
@@ -68,5 +71,20 @@ mod tests {
         assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
         drop(first);
         Lock::take(&path).unwrap();
+    }
+
+    #[test]
+    fn one_store_has_one_lock_however_it_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let real = directory.path().canonicalize().unwrap().join("data");
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, directory.path().join("link")).unwrap();
+        std::os::unix::fs::symlink(real.join("mail.db"), directory.path().join("mail.link")).unwrap();
+        let ways = ["data/mail.db", "data/../link/mail.db", "link/mail.db"].map(|way| directory.path().join(way));
+        let locks = || ways.iter().map(|way| Lock::beside(way)).collect::<Vec<_>>();
+        assert_eq!(locks(), vec![real.join("mail.db.lock"); 3]);
+        std::fs::write(real.join("mail.db"), "").unwrap();
+        assert_eq!(locks(), vec![real.join("mail.db.lock"); 3]);
+        assert_eq!(Lock::beside(&directory.path().join("mail.link")), real.join("mail.db.lock"));
     }
 }

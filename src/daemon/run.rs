@@ -17,10 +17,12 @@ use crate::certs::Certificates;
 use crate::config::{Config, Origin};
 use crate::http::control::{self, OpenControl};
 use crate::model::delivery::Lease;
+use crate::store::dialect::Location;
 use crate::store::{Store, StoreError};
 use crate::{http, smtpd, tend};
 use nix::unistd::Uid;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -38,8 +40,11 @@ pub fn serve(origin: Origin, config: Config) -> Result<(), NotStarted> {
 
 async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> {
     let mut signals = Signals::new()?;
-    let location = build::store_location(&prepared.config);
-    let house = House::new(prepared.origin.clone(), prepared.config.clone(), location.engine().word(), Clock::System);
+    let engine = match build::store_location(&prepared.config) {
+        Location::File(_) => "sqlite",
+        Location::Server(_) => "postgres",
+    };
+    let house = House::new(prepared.origin.clone(), prepared.config.clone(), engine, Clock::System);
     let metrics = Metrics::start();
     tokio::spawn(metrics.clone().keep(house.shutdown.clone()));
 
@@ -57,10 +62,12 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
         .partition(|((_, wanted), _)| matches!(wanted, Wanted::Http(_)));
     open_doors(&house, http, &contexts)?;
     notify::tell(notify::State::Status("opening the store"));
-    let Some((store, lease)) = open_store(&prepared, &mut signals).await? else {
+    let Some((store, lease)) = open_or_end(&house, &prepared, &mut signals).await? else {
         drain::drain(&house, None, control).await;
         return Ok(());
     };
+    // Looked at once before anyone is told that we are ready, then followed.
+    house.note_store(&store.health().borrow());
     tokio::spawn(house.clone().watch_store(store.health()));
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
     open_doors(&house, smtp, &contexts)?;
@@ -100,14 +107,31 @@ fn open_doors(house: &House, bound: Vec<BoundDoor>, contexts: &Contexts) -> Resu
     Ok(())
 }
 
-/// Opens the store, however long it takes to come up; none when we are asked to stop meanwhile. A store
-/// that refuses us will not change its mind by waiting.
-async fn open_store(prepared: &Prepared, signals: &mut Signals) -> Result<Option<(Arc<Store>, Lease)>, NotStarted> {
+/// The store, opened; none when we are asked to stop meanwhile. A reload waits until it is open.
+async fn open_or_end(
+    house: &House,
+    prepared: &Prepared,
+    signals: &mut Signals,
+) -> Result<Option<(Arc<Store>, Lease)>, NotStarted> {
+    let mut opening = pin!(open_store(prepared));
+    loop {
+        tokio::select! {
+            // An attempt that is dropped rolls back: nothing is lost that was answered.
+            () = signals.end.any() => return Ok(None),
+            _ = signals.dump.recv() => dump(house),
+            opened = &mut opening => return opened.map(Some),
+        }
+    }
+}
+
+/// Opens the store, however long it takes to come up. One that refuses us will not change its mind by
+/// waiting.
+async fn open_store(prepared: &Prepared) -> Result<(Arc<Store>, Lease), NotStarted> {
     let mut pauses = Backoff::new(limits::STORE_OPEN_PAUSE_FIRST, limits::STORE_OPEN_PAUSE_LONGEST, Random::System);
     let server = &prepared.config.server;
     loop {
         let error = match open_once(prepared, server.hostname.as_str()).await {
-            Ok(opened) => return Ok(Some(opened)),
+            Ok(opened) => return Ok(opened),
             Err(error) => error,
         };
         if !error.is_temporary() {
@@ -119,10 +143,7 @@ async fn open_store(prepared: &Prepared, signals: &mut Signals) -> Result<Option
         }
         let pause = pauses.pause();
         tracing::error!(%error, ?pause, "the store cannot be opened yet; trying again after a pause");
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = signals.end() => return Ok(None),
-        }
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -178,7 +199,7 @@ fn dump(house: &House) {
 async fn end(house: &House, store: Arc<Store>, lease: Lease, control: OpenControl, signals: &mut Signals) {
     tokio::select! {
         () = drain::drain(house, Some((store, lease)), control) => {}
-        () = signals.end() => tracing::warn!("asked again: stopping at once; what was answered is safe"),
+        () = signals.end.any() => tracing::warn!("asked again: stopping at once; what was answered is safe"),
     }
 }
 
@@ -201,10 +222,6 @@ impl Signals {
             dump: on(SignalKind::user_defined1())?,
             end: EndSignals { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? },
         })
-    }
-
-    async fn end(&mut self) {
-        self.end.any().await;
     }
 }
 

@@ -1,11 +1,17 @@
 //! The one integration binary: one link, one PostgreSQL for all of it.
 
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/postgres.rs"]
 mod postgres;
+#[path = "../support/running.rs"]
+mod running;
 #[path = "../support/source.rs"]
 mod source;
 
 mod config;
+#[path = "../daemon.rs"]
+mod daemon;
 #[path = "../deployment.rs"]
 mod deployment;
 mod doors;

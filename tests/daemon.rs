@@ -1,0 +1,6 @@
+//! The daemon as its admin meets it: the real program, its real signals, its log and its files.
+
+#[path = "daemon/start.rs"]
+mod start;
+#[path = "daemon/stop.rs"]
+mod stop;
