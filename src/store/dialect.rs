@@ -49,7 +49,8 @@ impl Location {
             Self::File(path) => {
                 let mode = match access {
                     Access::Write => "rwc",
-                    Access::Read => "ro",
+                    Access::Alone => "rw",
+                    Access::Read | Access::Copy => "ro",
                 };
                 let mut url = String::from("sqlite://");
                 for byte in path.as_os_str().as_encoded_bytes() {
@@ -87,12 +88,19 @@ impl std::fmt::Debug for Location {
 pub(super) enum Access {
     Write,
     Read,
+    /// Reads all of it, as long as that takes: a backup.
+    Copy,
+    /// Makes it, and nobody else knows of it yet: a file under another name, a database that was empty.
+    Alone,
 }
 
 pub(super) static BEGIN_SQLITE: Statement = Statement::new("BEGIN", "BEGIN IMMEDIATE");
 pub(super) static BEGIN_POSTGRES: Statement = Statement::new("BEGIN", "BEGIN");
 pub(super) static COMMIT: Statement = Statement::new("COMMIT", "COMMIT");
 pub(super) static ROLLBACK: Statement = Statement::new("ROLLBACK", "ROLLBACK");
+
+static SNAPSHOT_SQLITE: Statement = Statement::new("SNAPSHOT", "BEGIN");
+static SNAPSHOT_POSTGRES: Statement = Statement::new("SNAPSHOT", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 
 static NOW_SQLITE: Statement = Statement::new("NOW", "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS now");
 static NOW_POSTGRES: Statement =
@@ -189,6 +197,7 @@ impl Engine {
     pub(super) fn session(self, access: Access) -> String {
         let read_ms = limits::STORE_READ_MAX.as_millis();
         let write_ms = limits::STORE_WRITE_MAX.as_millis();
+        let copy_ms = limits::COPY_STATEMENT_MAX.as_millis();
         match (self, access) {
             // FULL: the log is flushed before COMMIT returns, or a 250 would be no promise. The log is
             // moved into the file at 4 000 pages (16 MiB): seldom enough to write each hot page once,
@@ -210,6 +219,26 @@ impl Engine {
             (Self::Postgres, Access::Read) => format!(
                 "SET default_transaction_read_only = on; SET statement_timeout = {read_ms};
                  SET client_min_messages = warning"
+            ),
+            // Not query_only: VACUUM INTO writes, but not here; the file itself is opened for reading.
+            (Self::Sqlite, Access::Copy) => {
+                "PRAGMA cache_size = -8000; PRAGMA busy_timeout = 5000; PRAGMA mmap_size = 0".to_owned()
+            }
+            // No journal and no flush: the file is flushed as a whole before it gets its name, and a half
+            // one is thrown away. What is deleted is overwritten: a master key must not stay on a free page.
+            (Self::Sqlite, Access::Alone) => {
+                "PRAGMA page_size = 8192; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
+                 PRAGMA locking_mode = EXCLUSIVE; PRAGMA secure_delete = ON; PRAGMA cache_size = -32000;
+                 PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA foreign_keys = OFF"
+                    .to_owned()
+            }
+            (Self::Postgres, Access::Copy) => format!(
+                "SET default_transaction_read_only = on; SET statement_timeout = {copy_ms};
+                 SET idle_in_transaction_session_timeout = {copy_ms}; SET client_min_messages = warning"
+            ),
+            (Self::Postgres, Access::Alone) => format!(
+                "SET synchronous_commit = on; SET statement_timeout = {copy_ms}; SET lock_timeout = {read_ms};
+                 SET idle_in_transaction_session_timeout = {copy_ms}; SET client_min_messages = warning"
             ),
         }
     }
@@ -247,6 +276,14 @@ impl Engine {
         }
         out.push_str(rest);
         out
+    }
+
+    /// BEGIN of a reader that sees one moment of the store until its end. SQLite's backup is one statement.
+    pub(super) fn begin_snapshot(self) -> &'static Statement {
+        match self {
+            Self::Sqlite => &SNAPSHOT_SQLITE,
+            Self::Postgres => &SNAPSHOT_POSTGRES,
+        }
     }
 
     /// Moves SQLite's log into the file and empties it. PostgreSQL does this by itself.

@@ -74,3 +74,15 @@ pub(super) async fn checkpoint(connection: &mut AnyConnection, engine: Engine) -
         _ => Err(StoreError::unavailable("the log is still being read")),
     }
 }
+
+/// Cuts SQLite's log if nobody reads from it just now. Unlike `checkpoint` it does not wait for readers:
+/// a backup reads for minutes, and every mail would wait with us.
+pub(super) async fn cut_log(connection: &mut AnyConnection, engine: Engine) -> Result<(), StoreError> {
+    if engine.checkpoint().is_none() {
+        return Ok(());
+    }
+    connection.execute("PRAGMA busy_timeout = 0").await?;
+    let cut = checkpoint(connection, engine).await;
+    connection.execute("PRAGMA busy_timeout = 5000").await?;
+    cut
+}
