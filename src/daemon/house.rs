@@ -91,6 +91,15 @@ impl House {
         }
     }
 
+    pub fn settings(&self) -> status::Settings {
+        let running = self.running.load();
+        let shown = running.config.shown().into_iter();
+        status::Settings {
+            generation: running.generation,
+            settings: shown.map(|(path, value)| status::Setting { path, value }).collect(),
+        }
+    }
+
     pub fn status(&self) -> status::Status {
         let running = self.running.load();
         let reasons = self.readiness.reasons();
