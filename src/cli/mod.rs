@@ -11,7 +11,7 @@ mod status;
 
 use crate::config::{Config, Environment, Loaded, Origin, explain};
 use crate::http::control;
-use crate::net::unix_http;
+use crate::net::unix_http::{self, NoAnswer};
 use arguments::{Arguments, Command};
 use clap::Parser;
 use hyper::{Method, StatusCode};
@@ -75,11 +75,16 @@ fn explain_on_stderr(loaded: &Loaded) {
     eprint!("{}", explain::report(loaded, colours));
 }
 
-/// What the running daemon answers to this question.
+/// What the running daemon answers to this question. A configuration with mistakes is no reason not to
+/// ask: it was refused, perhaps, and the daemon knows more.
 fn ask(origin: &Origin, path: &str) -> Result<String, Failure> {
-    let config = load(origin)?;
-    let socket = config.server.data_dir.join(control::FILE_NAME);
-    let answer = wait(unix_http::ask(&socket, Method::GET, path, String::new()))?.map_err(Failure::because)?;
+    let loaded = origin.load(&Environment::of_process());
+    explain_on_stderr(&loaded);
+    let socket = loaded.data_dir.ok_or(Failure::Configuration)?.join(control::FILE_NAME);
+    let answer = match wait(unix_http::ask(&socket, Method::GET, path, String::new()))? {
+        Err(NoAnswer::NotRunning(_)) if loaded.config.is_none() => return Err(Failure::Configuration),
+        answer => answer.map_err(Failure::because)?,
+    };
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     match answer.status {
         StatusCode::OK => Ok(text),
