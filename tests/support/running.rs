@@ -205,11 +205,6 @@ impl Daemon {
         self.log.lines()[from..self.seen.get()].join("\n")
     }
 
-    /// The lines between the last that was waited for and now.
-    pub fn since(&self) -> String {
-        self.log.lines()[self.seen.get()..].join("\n")
-    }
-
     /// All it wrote to the log and to standard output so far.
     pub fn all(&self) -> String {
         self.log.lines().join("\n") + "\n" + &self.out.lines().join("\n")
