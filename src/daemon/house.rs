@@ -1,15 +1,18 @@
 //! The daemon's state that its parts may look at: what runs, since when, and how it is.
 
 use super::doors::OpenDoor;
+use super::happenings::StoreAnswers;
 use crate::base::clock::{Clock, Time};
+use crate::base::limits;
+use crate::base::observe::Happening;
 use crate::base::ready::Readiness;
 use crate::base::shutdown::{Phase, Shutdown};
 use crate::config::{Config, Origin};
 use crate::http::status;
+use crate::store::Store;
 use crate::store::writer::Health;
 use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
 
 /// What readiness is made of.
 pub const STORE: &str = "store";
@@ -72,21 +75,36 @@ impl House {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
     }
 
-    pub fn note_store(&self, health: &Health) {
-        match health {
-            Health::Up => self.readiness.holds(STORE),
+    pub fn note_store(&self, is_up: bool) {
+        if is_up {
+            self.readiness.holds(STORE);
+        } else {
             // Without the reason: it may name hosts and paths, and /readyz answers anyone.
-            Health::Down { .. } => self.readiness.fails(STORE, "the store is down"),
+            self.readiness.fails(STORE, "the store is down");
         }
     }
 
-    /// Follows the store's health into readiness until the daemon stops.
-    pub async fn watch_store(self: Arc<Self>, mut health: watch::Receiver<Health>) {
+    /// Follows the store into readiness until the daemon drains: what its writer says at once, and when
+    /// nothing is written for a while, whether it still answers at all.
+    pub async fn watch_store(self: Arc<Self>, store: Arc<Store>) {
+        tokio::select! {
+            () = self.follow(&store) => {}
+            () = self.shutdown.reached(Phase::Draining) => {}
+        }
+    }
+
+    async fn follow(&self, store: &Store) {
+        let (mut health, mut answered) = (store.health(), true);
         loop {
-            self.note_store(&health.borrow_and_update());
+            let answers = answers(store).await;
+            if answers != answered {
+                StoreAnswers { answers }.record();
+                answered = answers;
+            }
+            self.note_store(answers && *health.borrow_and_update() == Health::Up);
             tokio::select! {
                 changed = health.changed() => if changed.is_err() { return },
-                () = self.shutdown.reached(Phase::Stopped) => return,
+                () = tokio::time::sleep(limits::STORE_PULSE_EVERY) => {}
             }
         }
     }
@@ -125,6 +143,10 @@ impl House {
             listeners: self.doors().iter().map(listener_status).collect(),
         }
     }
+}
+
+async fn answers(store: &Store) -> bool {
+    matches!(tokio::time::timeout(limits::STORE_PULSE_MAX, store.now()).await, Ok(Ok(_)))
 }
 
 fn listener_status(door: &OpenDoor) -> status::Listener {

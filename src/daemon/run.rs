@@ -18,6 +18,7 @@ use crate::config::{Config, Origin};
 use crate::http::control::{self, OpenControl};
 use crate::model::delivery::Lease;
 use crate::store::dialect::Location;
+use crate::store::writer::Health;
 use crate::store::{Store, StoreError};
 use crate::{http, smtpd, tend};
 use nix::unistd::Uid;
@@ -67,8 +68,8 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
         return Ok(());
     };
     // Looked at once before anyone is told that we are ready, then followed.
-    house.note_store(&store.health().borrow());
-    tokio::spawn(house.clone().watch_store(store.health()));
+    house.note_store(*store.health().borrow() == Health::Up);
+    tokio::spawn(house.clone().watch_store(store.clone()));
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
     open_doors(&house, smtp, &contexts)?;
     house.readiness.holds(LISTENERS);
