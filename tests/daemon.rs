@@ -1,6 +1,24 @@
 //! The daemon as its admin meets it: the real program, its real signals, its log and its files.
 
+#[path = "daemon/check.rs"]
+mod check;
+#[path = "daemon/database.rs"]
+mod database;
+#[path = "daemon/keys.rs"]
+mod keys;
+#[path = "daemon/logs.rs"]
+mod logs;
+#[path = "daemon/notify.rs"]
+mod notify;
+#[path = "daemon/privilege.rs"]
+mod privilege;
+#[path = "daemon/reload.rs"]
+mod reload;
+#[path = "daemon/secrets.rs"]
+mod secrets;
 #[path = "daemon/start.rs"]
 mod start;
 #[path = "daemon/stop.rs"]
 mod stop;
+#[path = "daemon/tls.rs"]
+mod tls;

@@ -247,8 +247,14 @@ pub const DRAIN_MAX: Duration = Duration::from_secs(30);
 pub const STORE_OPEN_PAUSE_FIRST: Duration = Duration::from_millis(250);
 pub const STORE_OPEN_PAUSE_LONGEST: Duration = Duration::from_secs(10);
 
+/// How often the store is asked whether it is there, when nothing else asks: an idle node must not take
+/// traffic for a database that is gone. And how long it may take to say so.
+pub const STORE_PULSE_EVERY: Duration = Duration::from_secs(1);
+pub const STORE_PULSE_MAX: Duration = Duration::from_secs(5);
+
 /// How long a new listener waits for the socket of the one whose port it takes over.
 pub const REBIND_MAX: Duration = Duration::from_secs(2);
 
-/// How long the control socket and the HTTP doors may take to end once everything else has.
+/// How long the control socket and the HTTP doors may take to end once everything else has, and a
+/// goodbye to the store may take.
 pub const LAST_WORDS_MAX: Duration = Duration::from_secs(2);

@@ -27,6 +27,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show the settings that the running daemon has in force; secrets are stars.
+    Settings,
     /// Write a consistent copy of the store, while the daemon runs or not.
     Backup {
         /// The file to write; it must not be there yet.

@@ -6,11 +6,16 @@ mod backup;
 mod check;
 mod restore;
 mod serve;
+mod settings;
 mod status;
 
 use crate::config::{Config, Environment, Loaded, Origin, explain};
+use crate::http::control;
+use crate::net::unix_http::{self, NoAnswer};
 use arguments::{Arguments, Command};
 use clap::Parser;
+use hyper::{Method, StatusCode};
+use serde_json::Value;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
@@ -24,6 +29,7 @@ pub fn main() -> ExitCode {
         Command::Serve => serve::run(origin),
         Command::Check => check::run(&origin),
         Command::Status { json } => status::run(&origin, json),
+        Command::Settings => settings::run(&origin),
         Command::Backup { file, with_key } => backup::run(&origin, &file, with_key),
         Command::Restore { file } => restore::run(&origin, &file),
     };
@@ -67,6 +73,27 @@ fn load(origin: &Origin) -> Result<Config, Failure> {
 fn explain_on_stderr(loaded: &Loaded) {
     let colours = if std::io::stderr().is_terminal() { explain::Colours::Always } else { explain::Colours::Never };
     eprint!("{}", explain::report(loaded, colours));
+}
+
+/// What the running daemon answers to this question. A configuration with mistakes is no reason not to
+/// ask: it was refused, perhaps, and the daemon knows more.
+fn ask(origin: &Origin, path: &str) -> Result<String, Failure> {
+    let loaded = origin.load(&Environment::of_process());
+    explain_on_stderr(&loaded);
+    let socket = loaded.data_dir.ok_or(Failure::Configuration)?.join(control::FILE_NAME);
+    let answer = match wait(unix_http::ask(&socket, Method::GET, path, String::new()))? {
+        Err(NoAnswer::NotRunning(_)) if loaded.config.is_none() => return Err(Failure::Configuration),
+        answer => answer.map_err(Failure::because)?,
+    };
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    match answer.status {
+        StatusCode::OK => Ok(text),
+        status => Err(Failure::Because(format!("the daemon answered {status}: {text}"))),
+    }
+}
+
+fn parsed(answer: &str) -> Result<Value, Failure> {
+    serde_json::from_str(answer).map_err(|why| Failure::Because(format!("an unreadable answer: {why}")))
 }
 
 /// A small runtime for a command that has to wait for something.

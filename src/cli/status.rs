@@ -1,27 +1,16 @@
 //! `gatepost status`: how the running daemon is, by its own account.
 
-use super::{Failure, load, wait};
+use super::{Failure, ask, parsed};
 use crate::config::Origin;
-use crate::http::control;
-use crate::net::unix_http;
-use hyper::{Method, StatusCode};
 use serde_json::Value;
 
 pub fn run(origin: &Origin, json: bool) -> Result<(), Failure> {
-    let config = load(origin)?;
-    let socket = config.server.data_dir.join(control::FILE_NAME);
-    let asked = wait(unix_http::ask(&socket, Method::GET, "/api/v1/status", String::new()))?;
-    let answer = asked.map_err(Failure::because)?;
-    let text = String::from_utf8_lossy(&answer.body);
-    if answer.status != StatusCode::OK {
-        return Err(Failure::Because(format!("the daemon answered {}: {text}", answer.status)));
-    }
+    let answer = ask(origin, "/api/v1/status")?;
     if json {
-        println!("{text}");
-        return Ok(());
+        println!("{answer}");
+    } else {
+        print!("{}", sentences(&parsed(&answer)?));
     }
-    let status = serde_json::from_str(&text).map_err(|why| Failure::Because(format!("an unreadable answer: {why}")))?;
-    print!("{}", sentences(&status));
     Ok(())
 }
 

@@ -1,16 +1,19 @@
 //! Reads a configuration file: text, tree, settings, checks. Everything wrong with it is found in one
 //! run; a `Config` comes out only when nothing is.
 
-use super::{Config, check, mask, syntax};
+use super::{Config, check, mask, server, syntax};
 use crate::base::limits;
 use crate::base::settings::{Entry, Environment, Finding, Found, Kind, Node, Partial, Reader, Severity, Span, Value};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What came of reading a file. Deliberately without `Debug`: the text may hold secrets.
 pub struct Loaded {
     /// None when there are errors.
     pub config: Option<Config>,
+    /// Where the daemon lives, as far as that can be read when the rest is wrong: a refused reload must
+    /// not keep commands from asking the daemon that goes on.
+    pub data_dir: Option<PathBuf>,
     /// In the order of the file; first those that stand nowhere in it.
     pub findings: Vec<Finding>,
     pub source: Source,
@@ -71,7 +74,7 @@ pub fn load(path: &Path, environment: &Environment) -> Loaded {
             let finding = Finding::error(None, format!("the configuration cannot be read: {why}"));
             let tree = Node { span: Span::default(), kind: Kind::Table(Vec::new()) };
             let source = Source { name, text: String::new(), masks: Vec::new(), tree, partial: Partial::new() };
-            Loaded { config: None, findings: vec![finding], source }
+            Loaded { config: None, data_dir: None, findings: vec![finding], source }
         }
     }
 }
@@ -120,7 +123,15 @@ pub fn load_text(name: &str, text: String, directory: &Path, environment: &Envir
     findings.sort_by_key(|finding| finding.span);
     bound(&mut findings);
     let good = findings.iter().all(|finding| finding.severity == Severity::Warning);
-    Loaded { config: config.filter(|_| good), findings, source }
+    let data_dir = data_dir(&source, environment, directory);
+    Loaded { config: config.filter(|_| good), data_dir, findings, source }
+}
+
+fn data_dir(source: &Source, environment: &Environment, directory: &Path) -> Option<PathBuf> {
+    match source.tree.at("server.data_dir", &source.partial) {
+        (node, Found::Whole) => PathBuf::read(node, &mut Reader::new(environment, directory)),
+        _ => Some(server::DATA_DIR.into()),
+    }
 }
 
 /// `GATEPOST_STORE_URL` wins over the file: read as if `store.url` were `{ env = … }`.

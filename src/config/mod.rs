@@ -95,6 +95,13 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
 }
 
 impl Config {
+    /// Every value in it, as `path` and text; secrets are stars.
+    pub fn shown(&self) -> Vec<(String, String)> {
+        let mut shown = Vec::new();
+        self.show("", &mut shown);
+        shown
+    }
+
     /// This configuration as a running daemon can take it: what needs a restart stays as it was in `old`.
     pub fn keeping_restart_values(mut self, old: &Config) -> Config {
         self.keep_restart_values(old);

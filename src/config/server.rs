@@ -7,6 +7,9 @@ use crate::mail::domain_name::DomainName;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Where the daemon lives when nothing else is said.
+pub const DATA_DIR: &str = "/var/lib/gatepost";
+
 settings! {
     /// The server itself.
     pub struct Server in "[server]" {
@@ -15,7 +18,7 @@ settings! {
             machine_name, "the machine's own name, when that is a full one", "\"mail.example.com\""
         ),
         /// The directory of the store, the keys and the control socket.
-        restart data_dir: PathBuf = default(PathBuf::from("/var/lib/gatepost")),
+        restart data_dir: PathBuf = default(PathBuf::from(DATA_DIR)),
         /// The key that seals every other secret in the store; absent: made in data_dir at first start.
         restart master_key: Option<Secret> = optional("{ file = \"secrets/master.key\" }"),
         /// How the log is written: text for people, json for machines.

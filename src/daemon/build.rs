@@ -17,9 +17,11 @@ use crate::store::dialect::Location;
 use crate::store::open::Opening;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
 use std::net::TcpListener;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
 
 /// Everything that was there before the first thread.
 pub(super) struct Prepared {
@@ -83,13 +85,25 @@ fn make_data_dir(server: &Server, identity: Option<&Identity>) -> Result<(), Not
     if path.is_dir() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|why| {
+    make_directories(path).map_err(|why| {
         NotStarted::new(format!(
             "data_dir {} cannot be made: {why}; make it and give it to the user who runs gatepost",
             path.display()
         ))
     })?;
     identity.map_or(Ok(()), |identity| identity.own(path))
+}
+
+/// For its owner alone; those on the way to it, which stay root's, for everyone to pass through.
+fn make_directories(path: &Path) -> io::Result<()> {
+    let missing = |on_the_way: &&Path| !on_the_way.as_os_str().is_empty() && !on_the_way.exists();
+    let on_the_way: Vec<_> = path.ancestors().skip(1).take_while(missing).collect();
+    for directory in on_the_way.into_iter().rev() {
+        fs::create_dir(directory)?;
+        // Our umask would close it.
+        fs::set_permissions(directory, Permissions::from_mode(0o755))?;
+    }
+    DirBuilder::new().mode(0o700).create(path)
 }
 
 fn take_locks(config: &Config) -> Result<Vec<Lock>, NotStarted> {

@@ -38,6 +38,7 @@ pub struct Contexts {
 pub struct OpenDoor {
     /// As configured: port 0 stays 0 here.
     configured: SocketAddr,
+    wanted: Wanted,
     behind: Behind,
 }
 
@@ -48,11 +49,11 @@ enum Behind {
 
 impl OpenDoor {
     pub fn open(configured: SocketAddr, socket: TcpListener, wanted: Wanted, contexts: &Contexts) -> io::Result<Self> {
-        let behind = match wanted {
-            Wanted::Smtp(door) => Behind::Smtp(smtpd::open(socket, door, &contexts.smtp)?),
-            Wanted::Http(serves) => Behind::Http(http::open(socket, &serves, &contexts.http)?),
+        let behind = match &wanted {
+            Wanted::Smtp(door) => Behind::Smtp(smtpd::open(socket, door.clone(), &contexts.smtp)?),
+            Wanted::Http(serves) => Behind::Http(http::open(socket, serves, &contexts.http)?),
         };
-        Ok(Self { configured, behind })
+        Ok(Self { configured, wanted, behind })
     }
 
     pub fn word(&self) -> &'static str {
@@ -102,13 +103,14 @@ impl OpenDoor {
         same_room && self.configured == configured
     }
 
-    fn change(&self, wanted: Wanted) {
-        match (&self.behind, wanted) {
-            (Behind::Smtp(listener), Wanted::Smtp(door)) => listener.change(door),
-            (Behind::Http(listener), Wanted::Http(serves)) => listener.change(&serves),
+    fn change(&mut self, wanted: Wanted) {
+        match (&self.behind, &wanted) {
+            (Behind::Smtp(listener), Wanted::Smtp(door)) => listener.change(door.clone()),
+            (Behind::Http(listener), Wanted::Http(serves)) => listener.change(serves),
             // `fits` was asked before.
             _ => {}
         }
+        self.wanted = wanted;
     }
 }
 
@@ -133,15 +135,25 @@ pub fn moves(open: &[OpenDoor], wanted: Vec<(SocketAddr, Wanted)>) -> Moves {
     moves
 }
 
-/// Changes what stays, and hands out what goes.
-pub fn apply(doors: &mut Vec<OpenDoor>, keep: Vec<(usize, Wanted)>) -> Vec<OpenDoor> {
-    let mut stays = vec![false; doors.len()];
+/// What `apply` did with the doors that stood open.
+pub struct Applied {
+    /// How many stay, with something else behind them.
+    pub changed: usize,
+    pub gone: Vec<OpenDoor>,
+}
+
+/// Changes what stays and shall be different, and hands out what goes.
+pub fn apply(doors: &mut Vec<OpenDoor>, keep: Vec<(usize, Wanted)>) -> Applied {
+    let (mut stays, mut changed) = (vec![false; doors.len()], 0);
     for (n, wanted) in keep {
-        doors[n].change(wanted);
         stays[n] = true;
+        if doors[n].wanted != wanted {
+            doors[n].change(wanted);
+            changed += 1;
+        }
     }
     let mut stays = stays.into_iter();
     let (kept, gone) = std::mem::take(doors).into_iter().partition(|_| stays.next() == Some(true));
     *doors = kept;
-    gone
+    Applied { changed, gone }
 }

@@ -30,9 +30,7 @@ pub async fn drain(house: &House, store: Option<(Arc<Store>, Lease)>, control: O
         cut += drained.cut;
     }
     if let Some((store, lease)) = store {
-        if let Err(error) = store.stop_node(&lease).await {
-            tracing::warn!(%error, "the store was not told that this node stops; others will notice its silence");
-        }
+        say_goodbye(&store, &lease).await;
         store.close().await;
     }
     let mut last: JoinSet<_> = http.into_iter().map(|door| door.drain(limits::LAST_WORDS_MAX)).collect();
@@ -40,4 +38,14 @@ pub async fn drain(house: &House, store: Option<(Arc<Store>, Lease)>, control: O
     while last.join_next().await.is_some() {}
     house.shutdown.go_to(Phase::Stopped);
     Stopped { finished, cut }.record();
+}
+
+/// A store that is down is not waited for: others will notice our silence.
+async fn say_goodbye(store: &Store, lease: &Lease) {
+    let why = match tokio::time::timeout(limits::LAST_WORDS_MAX, store.stop_node(lease)).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {} s", limits::LAST_WORDS_MAX.as_secs()),
+    };
+    tracing::warn!(why, "the store was not told that this node stops; others will notice its silence");
 }

@@ -64,6 +64,21 @@ impl Happening for DoorLeftOut<'_> {
     }
 }
 
+/// The store, asked while nobody else did, began or ceased to answer.
+pub(super) struct StoreAnswers {
+    pub answers: bool,
+}
+
+impl Happening for StoreAnswers {
+    fn record(self) {
+        if self.answers {
+            tracing::info!("the store answers again");
+        } else {
+            tracing::error!("the store does not answer");
+        }
+    }
+}
+
 pub(super) struct Draining {
     pub at_most: Duration,
     pub connections: usize,

@@ -1,15 +1,18 @@
 //! The daemon's state that its parts may look at: what runs, since when, and how it is.
 
 use super::doors::OpenDoor;
+use super::happenings::StoreAnswers;
 use crate::base::clock::{Clock, Time};
+use crate::base::limits;
+use crate::base::observe::Happening;
 use crate::base::ready::Readiness;
 use crate::base::shutdown::{Phase, Shutdown};
 use crate::config::{Config, Origin};
 use crate::http::status;
+use crate::store::Store;
 use crate::store::writer::Health;
 use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
 
 /// What readiness is made of.
 pub const STORE: &str = "store";
@@ -26,8 +29,8 @@ pub struct House {
     doors: Mutex<Vec<OpenDoor>>,
     refused: Mutex<Option<String>>,
     engine: &'static str,
-    /// None until the store was opened for the first time.
-    store: Mutex<Option<watch::Receiver<Health>>>,
+    /// In words, with the reason: whoever may read the status may know it.
+    store_state: ArcSwap<String>,
 }
 
 /// The configuration in force.
@@ -53,7 +56,7 @@ impl House {
             doors: Mutex::new(Vec::new()),
             refused: Mutex::new(None),
             engine,
-            store: Mutex::new(None),
+            store_state: ArcSwap::from_pointee("being opened".to_owned()),
             clock,
         })
     }
@@ -76,32 +79,54 @@ impl House {
     }
 
     pub fn note_store(&self, health: &Health) {
-        match health {
-            Health::Up => self.readiness.holds(STORE),
-            // Without the reason: it may name hosts and paths, and /readyz answers anyone.
-            Health::Down { .. } => self.readiness.fails(STORE, "the store is down"),
+        let words = match health {
+            Health::Up => {
+                self.readiness.holds(STORE);
+                "up".to_owned()
+            }
+            Health::Down { why } => {
+                // Without the reason: it may name hosts and paths, and /readyz answers anyone.
+                self.readiness.fails(STORE, "the store is down");
+                format!("down: {why}")
+            }
+        };
+        self.store_state.store(Arc::new(words));
+    }
+
+    /// Follows the store into readiness until the daemon drains: what its writer says at once, and when
+    /// nothing is written for a while, whether it still answers at all.
+    pub async fn watch_store(self: Arc<Self>, store: Arc<Store>) {
+        tokio::select! {
+            () = self.follow(&store) => {}
+            () = self.shutdown.reached(Phase::Draining) => {}
         }
     }
 
-    /// Follows the store's health into readiness until the daemon stops.
-    pub async fn watch_store(self: Arc<Self>, mut health: watch::Receiver<Health>) {
-        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = Some(health.clone());
+    async fn follow(&self, store: &Store) {
+        let (mut health, mut answered) = (store.health(), true);
         loop {
-            self.note_store(&health.borrow_and_update());
+            let answers = answers(store).await;
+            if answers != answered {
+                StoreAnswers { answers }.record();
+                answered = answers;
+            }
+            match &*health.borrow_and_update() {
+                Health::Up if !answers => self.note_store(&Health::Down { why: "it does not answer".to_owned() }),
+                health => self.note_store(health),
+            }
             tokio::select! {
                 changed = health.changed() => if changed.is_err() { return },
-                () = self.shutdown.reached(Phase::Stopped) => return,
+                () = tokio::time::sleep(limits::STORE_PULSE_EVERY) => {}
             }
         }
     }
 
-    /// With the reason: whoever reads the status may know it.
-    fn store_state(&self) -> String {
-        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        match store.as_ref().map(|health| health.borrow().clone()) {
-            Some(Health::Up) => "up".to_owned(),
-            Some(Health::Down { why }) => format!("down: {why}"),
-            None => "being opened".to_owned(),
+    pub fn settings(&self) -> status::Settings {
+        let running = self.running.load();
+        let shown = running.config.shown().into_iter();
+        status::Settings {
+            generation: running.generation,
+            settings: shown.map(|(path, value)| status::Setting { path, value }).collect(),
         }
     }
 
@@ -125,10 +150,14 @@ impl House {
                 loaded_at: running.loaded_at.to_string(),
                 refused: self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             },
-            store: status::Store { engine: self.engine.to_owned(), state: self.store_state() },
+            store: status::Store { engine: self.engine.to_owned(), state: self.store_state.load().to_string() },
             listeners: self.doors().iter().map(listener_status).collect(),
         }
     }
+}
+
+async fn answers(store: &Store) -> bool {
+    matches!(tokio::time::timeout(limits::STORE_PULSE_MAX, store.now()).await, Ok(Ok(_)))
 }
 
 fn listener_status(door: &OpenDoor) -> status::Listener {

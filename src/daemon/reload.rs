@@ -5,7 +5,7 @@
 //! can fail. One thing alone may be left out and the rest go on: a listener on a port that this process
 //! no longer has the right to bind.
 
-use super::doors::{self, Contexts, Moves, OpenDoor, Wanted};
+use super::doors::{self, Applied, Contexts, Moves, OpenDoor, Wanted};
 use super::happenings::{DoorLeftOut, ReloadRefused, Reloaded};
 use super::house::House;
 use super::sockets::{NotBound, Sockets};
@@ -104,9 +104,8 @@ impl Reloader {
     async fn swap(&self, tried: Tried) {
         let Tried { config, waiting, pair, moves, bound, left_out } = tried;
         self.certificates.swap(pair);
-        let (changed, opened) = (moves.keep.len(), bound.len());
-        let gone = doors::apply(&mut self.house.doors(), moves.keep);
-        let closed = gone.len();
+        let Applied { changed, gone } = doors::apply(&mut self.house.doors(), moves.keep);
+        let (opened, closed) = (bound.len(), gone.len());
         self.let_go(gone, config.server.drain);
         for (address, wanted, bound) in bound {
             match self.open(address, wanted, bound).await {

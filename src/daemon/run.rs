@@ -68,7 +68,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     };
     // Looked at once before anyone is told that we are ready, then followed.
     house.note_store(&store.health().borrow());
-    tokio::spawn(house.clone().watch_store(store.health()));
+    tokio::spawn(house.clone().watch_store(store.clone()));
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
     open_doors(&house, smtp, &contexts)?;
     house.readiness.holds(LISTENERS);
@@ -83,13 +83,14 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
 
 fn contexts(house: &Arc<House>, metrics: Metrics, certificates: &Certificates) -> Contexts {
     let (clock, random) = (Clock::System, Random::System);
-    let asked = house.clone();
+    let (asked, of) = (house.clone(), house.clone());
     Contexts {
         smtp: smtpd::Context { certificates: certificates.clone(), clock: clock.clone(), random: random.clone() },
         http: http::Context {
             readiness: house.readiness.clone(),
             metrics,
             status: Arc::new(move || asked.status()),
+            settings: Arc::new(move || of.settings()),
             clock,
             random,
         },

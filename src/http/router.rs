@@ -6,7 +6,7 @@ use super::error::ApiError;
 use super::happenings::{HandlerBroke, RequestServed, StrangerRefused};
 use super::health;
 use super::settings::Serves;
-use super::status::{Status, VERSION};
+use super::status::{Settings, Status, VERSION};
 use crate::base::clock::Clock;
 use crate::base::id::{self, RequestId};
 use crate::base::limits;
@@ -36,6 +36,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Asked anew for every request.
     pub status: Arc<dyn Fn() -> Status + Send + Sync>,
+    /// The configuration in force.
+    pub settings: Arc<dyn Fn() -> Settings + Send + Sync>,
     pub clock: Clock,
     pub random: Random,
 }
@@ -62,7 +64,10 @@ pub(super) fn router(context: &Context, place: &Place<'_>) -> Router {
         routes = routes.route("/metrics", get(health::metrics));
     }
     if place.offers(Serves::Api) {
-        routes = routes.route("/api/v1/version", get(version)).route("/api/v1/status", get(status));
+        routes = routes
+            .route("/api/v1/version", get(version))
+            .route("/api/v1/status", get(status))
+            .route("/api/v1/settings", get(settings));
     }
     finish(routes, context)
 }
@@ -84,6 +89,10 @@ async fn version() -> impl IntoResponse {
 
 async fn status(_: SuperAdmin, State(context): State<Context>) -> impl IntoResponse {
     Json((context.status)())
+}
+
+async fn settings(_: SuperAdmin, State(context): State<Context>) -> impl IntoResponse {
+    Json((context.settings)())
 }
 
 async fn refuse_strangers(request: Request, next: Next) -> Response {
@@ -171,6 +180,7 @@ mod tests {
             readiness: Readiness::default(),
             metrics: Metrics::start(),
             status: Arc::new(status),
+            settings: Arc::new(|| status::Settings { generation: 1, settings: vec![] }),
             clock: Clock::System,
             random: Random::seeded(1),
         }
@@ -205,6 +215,7 @@ mod tests {
             (Caller::Anonymous, Method::GET, "/no/such/path", 404, "not_found", "unknown_path"),
             (Caller::Anonymous, Method::POST, "/healthz", 405, "invalid_request", "method_not_allowed"),
             (Caller::Anonymous, Method::GET, "/api/v1/status", 401, "authentication", "authentication_required"),
+            (Caller::Anonymous, Method::GET, "/api/v1/settings", 401, "authentication", "authentication_required"),
             (Caller::Stranger(9), Method::GET, "/healthz", 403, "permission", "wrong_user"),
             (Caller::Stranger(9), Method::GET, "/no/such/path", 403, "permission", "wrong_user"),
         ] {

@@ -50,6 +50,22 @@ pub struct Listener {
     pub connections: usize,
 }
 
+/// The configuration in force: `GET /api/v1/settings`, on the control socket.
+#[derive(Clone, Debug, Serialize)]
+pub struct Settings {
+    /// As in `Config`.
+    pub generation: u64,
+    pub settings: Vec<Setting>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Setting {
+    /// Like `listener[0].bind`.
+    pub path: String,
+    /// As it would be written in the file; of a secret, stars.
+    pub value: String,
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct Version {
     pub name: &'static str,

@@ -11,14 +11,14 @@ use proptest::prelude::*;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-const PASSWORD: &str = "hunter2-correct-horse";
-const SCRAM: &str = "SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy";
+pub const PASSWORD: &str = "hunter2-correct-horse";
+pub const SCRAM: &str = "SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy";
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn environment() -> Environment {
+pub fn environment() -> Environment {
     Environment::default()
         .on_machine("mail.example.com")
         .with("APP_PASSWORD", PASSWORD)
@@ -268,7 +268,7 @@ fn shipped() -> String {
 }
 
 /// Every option set: the comment marks of options removed.
-fn uncommented() -> String {
+pub fn uncommented() -> String {
     let is_option = |line: &&str| line.strip_prefix('#').is_some_and(|rest| rest.starts_with(|c: char| c != ' '));
     shipped().lines().map(|line| if is_option(&line) { &line[1..] } else { line }).collect::<Vec<_>>().join("\n")
 }
@@ -322,7 +322,7 @@ fn the_manual_says_which_changes_are_live() {
 // --- live or restart --------------------------------------------------------------------------------
 
 /// A configuration that sets everything, and for each key another value.
-const CHANGES: &[(&str, &str, &str)] = &[
+pub const CHANGES: &[(&str, &str, &str)] = &[
     ("server.hostname", "hostname = \"mail.example.com\"", "hostname = \"mx.example.com\""),
     ("server.data_dir", "data_dir = \"/var/lib/gatepost\"", "data_dir = \"/srv\""),
     ("server.master_key", "{ file = \"secrets/master.key\" }", "\"another\""),
@@ -397,7 +397,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
 ];
 
 /// Every key that the descriptions know, with what its change needs.
-fn keys() -> Vec<(String, Change)> {
+pub fn keys() -> Vec<(String, Change)> {
     fn walk(table: &Table, path: &str, keys: &mut Vec<(String, Change)>) {
         for field in table.fields {
             let list = matches!(&field.shape, Shape::List(of) if of.table().is_some());
@@ -415,6 +415,17 @@ fn keys() -> Vec<(String, Change)> {
     keys
 }
 
+/// The configuration with one key changed.
+#[track_caller]
+pub fn changed(base: &str, key: &str, from: &str, to: &str) -> String {
+    assert!(base.contains(from), "{key}: {from}");
+    let text = base.replacen(from, to, 1);
+    match key {
+        "relay[].verify" => text.replacen("host = \"smtp.provider.example\"\n", "", 1),
+        _ => text,
+    }
+}
+
 #[test]
 fn each_key_is_live_or_waits_for_a_restart_as_described() {
     let base = uncommented();
@@ -426,12 +437,7 @@ fn each_key_is_live_or_waits_for_a_restart_as_described() {
     }
     for (key, from, to) in CHANGES {
         let (_, change) = keys.iter().find(|(known, _)| known == key).unwrap_or_else(|| panic!("{key} is no key"));
-        assert!(base.contains(from), "{key}: {from}");
-        let mut text = base.replacen(from, to, 1);
-        if *key == "relay[].verify" {
-            text = text.replacen("host = \"smtp.provider.example\"\n", "", 1);
-        }
-        let new = good_in(directory.path(), &text);
+        let new = good_in(directory.path(), &changed(&base, key, from, to));
         assert!(new != old, "{key} changes nothing");
         let waits: &[&str] = if *change == Change::Restart { &[key] } else { &[] };
         assert_eq!(restart_needed(&old, &new), waits, "{key}");

@@ -79,6 +79,7 @@ impl Web {
             readiness: self.readiness.clone(),
             metrics: Metrics::start(),
             status: Arc::new(status),
+            settings: Arc::new(|| status::Settings { generation: 3, settings: vec![] }),
             clock: Clock::System,
             random: Random::System,
         }

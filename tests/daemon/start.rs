@@ -94,7 +94,10 @@ fn a_command_that_is_none_is_told_which_there_are() {
     let ran = Ran::of(&mut yard.command(&["--version"]));
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), concat!("gatepost ", env!("CARGO_PKG_VERSION"), "\n")));
     let ran = Ran::of(&mut yard.command(&["--help"]));
-    assert!(["serve", "check", "status", "backup", "restore"].iter().all(|word| ran.out.contains(word)), "{ran:?}");
+    assert!(
+        ["serve", "check", "status", "settings", "backup", "restore"].iter().all(|word| ran.out.contains(word)),
+        "{ran:?}"
+    );
 }
 
 #[test]

@@ -197,17 +197,20 @@ impl Daemon {
         self.said("configuration reloaded")
     }
 
+    /// Reloads, and answers which changes it said are waiting for a restart.
+    pub fn reload_warnings(&self) -> Vec<String> {
+        let from = self.seen.get();
+        self.reloads();
+        let lines = self.log.lines()[from..self.seen.get()].to_vec();
+        lines.into_iter().filter(|line| line.contains("waits for a restart")).collect()
+    }
+
     /// Reloads, and waits until it was refused; answers what was said on the way.
     pub fn refuses(&self) -> String {
         let from = self.seen.get();
         self.signal(Signal::SIGHUP);
         self.said("the configuration was not reloaded");
         self.log.lines()[from..self.seen.get()].join("\n")
-    }
-
-    /// The lines between the last that was waited for and now.
-    pub fn since(&self) -> String {
-        self.log.lines()[self.seen.get()..].join("\n")
     }
 
     /// All it wrote to the log and to standard output so far.

@@ -194,6 +194,13 @@ macro_rules! settings {
                 None
             }
 
+            fn show(&self, path: &str, shown: &mut Vec<(String, String)>) {
+                $(
+                    let path_of_field = $crate::base::settings::section_join(path, stringify!($field));
+                    $crate::base::settings::Value::show(&self.$field, &path_of_field, shown);
+                )*
+            }
+
             fn restart_changes(&self, old: &Self, path: &str, changes: &mut Vec<String>) {
                 $({
                     let path = $crate::base::settings::section_join(path, stringify!($field));

@@ -7,6 +7,9 @@ use super::scalar::{Form, Scalar, Wrong};
 use super::section::Shape;
 use super::tree::{Kind, Node};
 
+/// What stands in for a secret.
+const HIDDEN: &str = "***";
+
 pub trait Value: Sized + Clone + PartialEq {
     const SHAPE: Shape;
 
@@ -15,6 +18,11 @@ pub trait Value: Sized + Clone + PartialEq {
 
     /// As it is written in a file; none for what has no text (absent, or a secret).
     fn write(&self) -> Option<String>;
+
+    /// Adds every value at or below this path as it would be written, secrets as stars.
+    fn show(&self, path: &str, shown: &mut Vec<(String, String)>) {
+        shown.push((path.to_owned(), self.write().unwrap_or_else(|| HIDDEN.to_owned())));
+    }
 
     /// Adds the paths of settings below this one that differ and need a restart.
     fn restart_changes(&self, _old: &Self, _path: &str, _changes: &mut Vec<String>) {}
@@ -151,6 +159,14 @@ impl<T: Value> Value for Vec<T> {
         let items: Option<Vec<_>> = self.iter().map(Value::write).collect();
         Some(format!("[{}]", items?.join(", ")))
     }
+
+    /// A list of tables as its elements, any other as one value.
+    fn show(&self, path: &str, shown: &mut Vec<(String, String)>) {
+        match self.write() {
+            Some(text) if T::SHAPE.table().is_none() => shown.push((path.to_owned(), text)),
+            _ => self.iter().enumerate().for_each(|(n, value)| value.show(&format!("{path}[{n}]"), shown)),
+        }
+    }
 }
 
 /// An empty text is the same as an absent value, so that a variable can switch a setting off.
@@ -172,5 +188,11 @@ impl<T: Value> Value for Option<T> {
 
     fn write(&self) -> Option<String> {
         self.as_ref().and_then(Value::write)
+    }
+
+    fn show(&self, path: &str, shown: &mut Vec<(String, String)>) {
+        if let Some(value) = self {
+            value.show(path, shown);
+        }
     }
 }
