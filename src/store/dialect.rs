@@ -1,6 +1,7 @@
 //! The two engines, and everything in which they differ. No other file asks which one it is.
 
 use super::error::StoreError;
+use super::settings::masked;
 use super::statement::Statement;
 use crate::base::limits;
 use std::path::{Path, PathBuf};
@@ -70,10 +71,7 @@ impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Server(url) => match (url.find("://"), url.rfind('@')) {
-                (Some(scheme), Some(at)) if at > scheme => write!(f, "{}***{}", &url[..scheme + 3], &url[at..]),
-                _ => f.write_str(url),
-            },
+            Self::Server(url) => f.write_str(&masked(url)),
         }
     }
 }
@@ -309,8 +307,10 @@ mod tests {
     #[test]
     fn a_location_hides_the_password_and_keeps_odd_paths() {
         let server = Location::parse("postgres://u:p%40ss@db:5432/gatepost", Path::new("/x")).unwrap();
-        assert_eq!(server.to_string(), "postgres://***@db:5432/gatepost");
-        assert_eq!(format!("{server:?}"), "postgres://***@db:5432/gatepost");
+        assert_eq!(server.to_string(), "postgres://u:***@db:5432/gatepost");
+        assert_eq!(format!("{server:?}"), "postgres://u:***@db:5432/gatepost");
+        let server = Location::parse("postgres://u@db/gatepost?password=hunter2", Path::new("/x")).unwrap();
+        assert_eq!(server.to_string(), "postgres://u@db/gatepost?password=***");
         let file = Location::parse("sqlite:a b?".trim_end_matches('?'), Path::new("/data")).unwrap();
         assert_eq!(file.url(Access::Read), "sqlite:///data/a%20b?mode=ro");
         assert_eq!(Location::parse("sqlite:///abs.db", Path::new("/data")).unwrap(), Location::File("/abs.db".into()));

@@ -86,3 +86,27 @@ pub(super) async fn cut_log(connection: &mut AnyConnection, engine: Engine) -> R
     connection.execute("PRAGMA busy_timeout = 5000").await?;
     cut
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    #[tokio::test]
+    async fn a_log_that_is_being_read_is_left_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let location = Location::File(directory.path().join("a.db"));
+        let mut writer = connect(&location, Access::Write).await.unwrap();
+        writer.execute("CREATE TABLE t (a)").await.unwrap();
+        let mut reader = connect(&location, Access::Copy).await.unwrap();
+        reader.execute("BEGIN").await.unwrap();
+        reader.fetch_all("SELECT a FROM t").await.unwrap();
+        writer.execute("INSERT INTO t VALUES (1)").await.unwrap();
+        let begun = Instant::now();
+        assert!(cut_log(&mut writer, Engine::Sqlite).await.is_err());
+        assert!(begun.elapsed() < Duration::from_secs(4), "it waited for the reader");
+        reader.execute("COMMIT").await.unwrap();
+        cut_log(&mut writer, Engine::Sqlite).await.unwrap();
+        assert_eq!(std::fs::metadata(directory.path().join("a.db-wal")).unwrap().len(), 0);
+    }
+}
