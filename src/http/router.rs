@@ -173,7 +173,7 @@ mod tests {
             ready: true,
             reasons: vec![],
             config: status::Config { file: None, generation: 1, loaded_at: String::new(), refused: None },
-            store: status::Store { engine: "sqlite".into(), state: "up".into() },
+            store: status::Store { engine: "sqlite".into(), state: "up".into(), reason: None },
             listeners: vec![],
         };
         Context {

@@ -72,7 +72,7 @@ impl Web {
             ready: true,
             reasons: vec![],
             config: status::Config { file: None, generation: 3, loaded_at: String::new(), refused: None },
-            store: status::Store { engine: "sqlite".into(), state: "up".into() },
+            store: status::Store { engine: "sqlite".into(), state: "up".into(), reason: None },
             listeners: vec![],
         };
         web::Context {
