@@ -222,6 +222,18 @@ pub const WAL_BYTES_MAX: u64 = 256 << 20;
 /// Rows that one page of a listing returns at most.
 pub const PAGE_ROWS_MAX: i64 = 100;
 
+/// One statement of a backup or a restore: it may read a whole table, or check a whole file.
+pub const COPY_STATEMENT_MAX: Duration = Duration::from_secs(3_600);
+
+/// What is copied from one store to another at a time: rows, and bytes (at least one row). Twice this is
+/// what a backup holds in memory.
+pub const COPY_ROWS_MAX: i64 = 512;
+pub const COPY_BYTES_MAX: i64 = 4 << 20;
+
+/// The definition of one entry of the directory in the store, in JSON: a credential for ten thousand
+/// domains fits.
+pub const DEFINITION_BYTES_MAX: usize = 1 << 20;
+
 /// How often the version row is polled: a key revoked on one node is dead on the others within two
 /// of these.
 pub const DIRECTORY_POLL: Duration = Duration::from_secs(1);

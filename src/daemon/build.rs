@@ -33,30 +33,40 @@ pub(super) struct Prepared {
     pub log_file: LogFile,
     pub master_key: Secret<Vec<u8>>,
     pub key_provenance: Provenance,
-    _locks: Vec<Lock>,
+    _possession: Possession,
 }
 
 /// Binds, makes the data directory, gives up root, takes the lock, starts the log, finds the key: in this
 /// order, so that root does only what needs root and everything else belongs to the user who serves.
 pub(super) fn prepare(origin: Origin, config: Config) -> Result<Prepared, NotStarted> {
     let sockets = Sockets::from_systemd();
-    // What this process makes is mail and keys: nobody else's to read.
-    umask(Mode::from_bits_truncate(0o077));
     raise_descriptors();
     let bound = doors::wanted(&config)
         .into_iter()
         .map(|(address, _)| sockets.get(address).map_err(NotStarted::new))
         .collect::<Result<Vec<_>, _>>()?;
+    let possession = take_possession(&config)?;
+    let log_file = observe::start(&log_settings(&config.server)).map_err(NotStarted::new)?;
+    let (master_key, key_provenance) =
+        master_key::read_or_make(config.server.master_key.as_ref(), &config.server.data_dir, &Random::System)?;
+    Ok(Prepared { origin, config, sockets, bound, log_file, master_key, key_provenance, _possession: possession })
+}
+
+/// The right to be the one who works on a data directory and its store, as long as it is held.
+pub struct Possession {
+    _locks: Vec<Lock>,
+}
+
+/// Makes the data directory if it is not there, becomes the user who serves, and takes the locks.
+pub fn take_possession(config: &Config) -> Result<Possession, NotStarted> {
+    // What is made from here on is mail and keys: nobody else's to read.
+    umask(Mode::from_bits_truncate(0o077));
     let identity = identity(&config.server)?;
     make_data_dir(&config.server, identity.as_ref())?;
     if let Some(identity) = &identity {
         identity.become_it()?;
     }
-    let locks = take_locks(&config)?;
-    let log_file = observe::start(&log_settings(&config.server)).map_err(NotStarted::new)?;
-    let (master_key, key_provenance) =
-        master_key::read_or_make(config.server.master_key.as_ref(), &config.server.data_dir, &Random::System)?;
-    Ok(Prepared { origin, config, sockets, bound, log_file, master_key, key_provenance, _locks: locks })
+    Ok(Possession { _locks: take_locks(config)? })
 }
 
 /// Whom to become, when the configuration says so.

@@ -29,6 +29,8 @@ pub struct House {
     doors: Mutex<Vec<OpenDoor>>,
     last_reload: Mutex<LastReload>,
     engine: &'static str,
+    /// In words, with the reason: whoever may read the status may know it.
+    store_state: ArcSwap<String>,
 }
 
 /// What the last reload did not do.
@@ -63,6 +65,7 @@ impl House {
             doors: Mutex::new(Vec::new()),
             last_reload: Mutex::default(),
             engine,
+            store_state: ArcSwap::from_pointee("being opened".to_owned()),
             clock,
         })
     }
@@ -88,13 +91,19 @@ impl House {
         self.last_reload.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn note_store(&self, is_up: bool) {
-        if is_up {
-            self.readiness.holds(STORE);
-        } else {
-            // Without the reason: it may name hosts and paths, and /readyz answers anyone.
-            self.readiness.fails(STORE, "the store is down");
-        }
+    pub fn note_store(&self, health: &Health) {
+        let words = match health {
+            Health::Up => {
+                self.readiness.holds(STORE);
+                "up".to_owned()
+            }
+            Health::Down { why } => {
+                // Without the reason: it may name hosts and paths, and /readyz answers anyone.
+                self.readiness.fails(STORE, "the store is down");
+                format!("down: {why}")
+            }
+        };
+        self.store_state.store(Arc::new(words));
     }
 
     /// Follows the store into readiness until the daemon drains: what its writer says at once, and when
@@ -114,7 +123,10 @@ impl House {
                 StoreAnswers { answers }.record();
                 answered = answers;
             }
-            self.note_store(answers && *health.borrow_and_update() == Health::Up);
+            match &*health.borrow_and_update() {
+                Health::Up if !answers => self.note_store(&Health::Down { why: "it does not answer".to_owned() }),
+                health => self.note_store(health),
+            }
             tokio::select! {
                 changed = health.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(limits::STORE_PULSE_EVERY) => {}
@@ -138,7 +150,6 @@ impl House {
             Phase::Running => status::Phase::Running,
             Phase::Draining | Phase::Stopped => status::Phase::Draining,
         };
-        let store_state = if reasons.iter().any(|reason| reason.contains(STORE)) { "down" } else { "up" };
         status::Status {
             version: env!("CARGO_PKG_VERSION"),
             phase,
@@ -153,7 +164,7 @@ impl House {
                 refused: last.refused,
                 left_out: last.left_out,
             },
-            store: status::Store { engine: self.engine.to_owned(), state: store_state.to_owned() },
+            store: status::Store { engine: self.engine.to_owned(), state: self.store_state.load().to_string() },
             listeners: self.doors().iter().map(listener_status).collect(),
         }
     }

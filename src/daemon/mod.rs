@@ -18,7 +18,7 @@ mod run;
 mod sockets;
 mod welcome;
 
-pub use build::{certificate_source, identity, store_location};
+pub use build::{Possession, certificate_source, identity, store_location, take_possession};
 pub use run::serve;
 
 use std::fmt;

@@ -18,7 +18,6 @@ use crate::config::{Config, Origin};
 use crate::http::control::{self, OpenControl};
 use crate::model::delivery::Lease;
 use crate::store::dialect::Location;
-use crate::store::writer::Health;
 use crate::store::{Store, StoreError};
 use crate::{http, smtpd, tend};
 use nix::unistd::Uid;
@@ -68,7 +67,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
         return Ok(());
     };
     // Looked at once before anyone is told that we are ready, then followed.
-    house.note_store(*store.health().borrow() == Health::Up);
+    house.note_store(&store.health().borrow());
     tokio::spawn(house.clone().watch_store(store.clone()));
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
     open_doors(&house, smtp, &contexts)?;

@@ -1,6 +1,7 @@
 //! The two engines, and everything in which they differ. No other file asks which one it is.
 
 use super::error::StoreError;
+use super::settings::masked;
 use super::statement::Statement;
 use crate::base::limits;
 use std::path::{Path, PathBuf};
@@ -49,7 +50,8 @@ impl Location {
             Self::File(path) => {
                 let mode = match access {
                     Access::Write => "rwc",
-                    Access::Read => "ro",
+                    Access::Alone => "rw",
+                    Access::Read | Access::Copy => "ro",
                 };
                 let mut url = String::from("sqlite://");
                 for byte in path.as_os_str().as_encoded_bytes() {
@@ -69,10 +71,7 @@ impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Server(url) => match (url.find("://"), url.rfind('@')) {
-                (Some(scheme), Some(at)) if at > scheme => write!(f, "{}***{}", &url[..scheme + 3], &url[at..]),
-                _ => f.write_str(url),
-            },
+            Self::Server(url) => f.write_str(&masked(url)),
         }
     }
 }
@@ -87,12 +86,19 @@ impl std::fmt::Debug for Location {
 pub(super) enum Access {
     Write,
     Read,
+    /// Reads all of it, as long as that takes: a backup.
+    Copy,
+    /// Makes it, and nobody else knows of it yet: a file under another name, a database that was empty.
+    Alone,
 }
 
 pub(super) static BEGIN_SQLITE: Statement = Statement::new("BEGIN", "BEGIN IMMEDIATE");
 pub(super) static BEGIN_POSTGRES: Statement = Statement::new("BEGIN", "BEGIN");
 pub(super) static COMMIT: Statement = Statement::new("COMMIT", "COMMIT");
 pub(super) static ROLLBACK: Statement = Statement::new("ROLLBACK", "ROLLBACK");
+
+static SNAPSHOT_SQLITE: Statement = Statement::new("SNAPSHOT", "BEGIN");
+static SNAPSHOT_POSTGRES: Statement = Statement::new("SNAPSHOT", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 
 static NOW_SQLITE: Statement = Statement::new("NOW", "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS now");
 static NOW_POSTGRES: Statement =
@@ -189,6 +195,7 @@ impl Engine {
     pub(super) fn session(self, access: Access) -> String {
         let read_ms = limits::STORE_READ_MAX.as_millis();
         let write_ms = limits::STORE_WRITE_MAX.as_millis();
+        let copy_ms = limits::COPY_STATEMENT_MAX.as_millis();
         match (self, access) {
             // FULL: the log is flushed before COMMIT returns, or a 250 would be no promise. The log is
             // moved into the file at 4 000 pages (16 MiB): seldom enough to write each hot page once,
@@ -210,6 +217,26 @@ impl Engine {
             (Self::Postgres, Access::Read) => format!(
                 "SET default_transaction_read_only = on; SET statement_timeout = {read_ms};
                  SET client_min_messages = warning"
+            ),
+            // Not query_only: VACUUM INTO writes, but not here; the file itself is opened for reading.
+            (Self::Sqlite, Access::Copy) => {
+                "PRAGMA cache_size = -8000; PRAGMA busy_timeout = 5000; PRAGMA mmap_size = 0".to_owned()
+            }
+            // No journal and no flush: the file is flushed as a whole before it gets its name, and a half
+            // one is thrown away. What is deleted is overwritten: a master key must not stay on a free page.
+            (Self::Sqlite, Access::Alone) => {
+                "PRAGMA page_size = 8192; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
+                 PRAGMA locking_mode = EXCLUSIVE; PRAGMA secure_delete = ON; PRAGMA cache_size = -32000;
+                 PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA foreign_keys = OFF"
+                    .to_owned()
+            }
+            (Self::Postgres, Access::Copy) => format!(
+                "SET default_transaction_read_only = on; SET statement_timeout = {copy_ms};
+                 SET idle_in_transaction_session_timeout = {copy_ms}; SET client_min_messages = warning"
+            ),
+            (Self::Postgres, Access::Alone) => format!(
+                "SET synchronous_commit = on; SET statement_timeout = {copy_ms}; SET lock_timeout = {read_ms};
+                 SET idle_in_transaction_session_timeout = {copy_ms}; SET client_min_messages = warning"
             ),
         }
     }
@@ -249,6 +276,14 @@ impl Engine {
         out
     }
 
+    /// BEGIN of a reader that sees one moment of the store until its end. SQLite's backup is one statement.
+    pub(super) fn begin_snapshot(self) -> &'static Statement {
+        match self {
+            Self::Sqlite => &SNAPSHOT_SQLITE,
+            Self::Postgres => &SNAPSHOT_POSTGRES,
+        }
+    }
+
     /// Moves SQLite's log into the file and empties it. PostgreSQL does this by itself.
     pub(super) fn checkpoint(self) -> Option<&'static str> {
         match self {
@@ -272,8 +307,10 @@ mod tests {
     #[test]
     fn a_location_hides_the_password_and_keeps_odd_paths() {
         let server = Location::parse("postgres://u:p%40ss@db:5432/gatepost", Path::new("/x")).unwrap();
-        assert_eq!(server.to_string(), "postgres://***@db:5432/gatepost");
-        assert_eq!(format!("{server:?}"), "postgres://***@db:5432/gatepost");
+        assert_eq!(server.to_string(), "postgres://u:***@db:5432/gatepost");
+        assert_eq!(format!("{server:?}"), "postgres://u:***@db:5432/gatepost");
+        let server = Location::parse("postgres://u@db/gatepost?password=hunter2", Path::new("/x")).unwrap();
+        assert_eq!(server.to_string(), "postgres://u@db/gatepost?password=***");
         let file = Location::parse("sqlite:a b?".trim_end_matches('?'), Path::new("/data")).unwrap();
         assert_eq!(file.url(Access::Read), "sqlite:///data/a%20b?mode=ro");
         assert_eq!(Location::parse("sqlite:///abs.db", Path::new("/data")).unwrap(), Location::File("/abs.db".into()));

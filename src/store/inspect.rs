@@ -3,15 +3,10 @@
 use super::dialect::{Access, Engine, Location};
 use super::error::StoreError;
 use super::seal::{self, Seal};
-use super::statement::{Binds, Columns, Statement, fetch_all, fetch_one, statements};
 use super::{migrate, pool};
 use crate::base::random::Random;
 use crate::base::secret::Secret;
 use sqlx::{AnyConnection, Connection};
-
-statements! {
-    VERSION = "SELECT CAST(MAX(version) AS BIGINT) AS version FROM _sqlx_migrations";
-}
 
 /// What was found.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,21 +37,17 @@ pub async fn inspect(location: &Location, key: Option<&Secret<Vec<u8>>>) -> Resu
 }
 
 async fn look(on: &mut AnyConnection, engine: Engine, key: Option<&Secret<Vec<u8>>>) -> Result<Found, StoreError> {
-    pool::demand_durability(on, engine).await?;
-    let tables: &'static Statement = engine.tables();
-    let tables = fetch_all(&mut *on, tables, Binds::default()).await?;
-    let names = tables.iter().map(|row| row.text("name")).collect::<Result<Vec<_>, _>>()?;
-    if !names.iter().any(|name| name == "commits") {
-        return Ok(Found::Empty);
+    // A file has no settings of its own: whoever writes to it sets them.
+    if engine == Engine::Postgres {
+        pool::demand_durability(on, engine).await?;
     }
-    let row = fetch_one(&mut *on, &VERSION, Binds::default()).await?;
-    let version = row.map(|row| row.int("version")).transpose()?.unwrap_or(0);
+    let Some(version) = migrate::version(on).await? else { return Ok(Found::Empty) };
     if version > migrate::NEWEST {
         return Err(migrate::made_by_a_newer(version));
     }
     let Some(key) = key else { return Ok(Found::SealedByAnother) };
     let seal = Seal::new(key, Random::System)?;
-    match seal::try_own_key(on, &seal).await {
+    match seal::demand_same_key(on, &seal).await {
         Ok(()) => Ok(Found::Store { version, newest: migrate::NEWEST }),
         Err(StoreError::Refused { .. }) => Ok(Found::SealedByAnother),
         Err(error) => Err(error),

@@ -2,6 +2,7 @@
 
 use super::dialect::Engine;
 use super::error::StoreError;
+use super::statement::{Binds, Columns, Statement, fetch_one};
 use sqlx::AnyConnection;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
@@ -16,6 +17,11 @@ const TREE: &[(i64, &str, &str)] = &[
 pub(super) const NEWEST: i64 = TREE[TREE.len() - 1].0;
 
 pub(super) async fn migrate(connection: &mut AnyConnection, engine: Engine) -> Result<(), StoreError> {
+    migrate_to(connection, engine, NEWEST).await
+}
+
+/// The shape that a version had: what is copied from an older store is copied into its own shape first.
+pub(super) async fn migrate_to(connection: &mut AnyConnection, engine: Engine, version: i64) -> Result<(), StoreError> {
     let tree = TREE
         .iter()
         .map(|(version, name, text)| {
@@ -23,7 +29,7 @@ pub(super) async fn migrate(connection: &mut AnyConnection, engine: Engine) -> R
             Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
         })
         .collect();
-    Migrator::with_migrations(tree).run_direct(None, connection, false).await.map_err(|error| match error {
+    Migrator::with_migrations(tree).run_direct(Some(version), connection, false).await.map_err(|error| match error {
         sqlx::migrate::MigrateError::VersionMissing(version) => made_by_a_newer(version),
         sqlx::migrate::MigrateError::VersionMismatch(version) => {
             StoreError::refused(format!("its migration {version} is not the one this Gatepost knows"))
@@ -40,4 +46,17 @@ pub(super) fn made_by_a_newer(version: i64) -> StoreError {
         "it was made by a newer Gatepost (migration {version}, this one knows {NEWEST}): start that version, or restore \
          a backup made before the upgrade"
     ))
+}
+
+static VERSION: Statement = Statement::new("VERSION", "SELECT MAX(version) AS version FROM _sqlx_migrations");
+
+/// The version of a store; none when this is no store of ours. Not inside a transaction: PostgreSQL would
+/// end it when there is no such table.
+pub(super) async fn version(connection: &mut AnyConnection) -> Result<Option<i64>, StoreError> {
+    match fetch_one(connection, &VERSION, Binds::default()).await {
+        Ok(Some(row)) => row.maybe_int("version"),
+        Ok(None) => Ok(None),
+        Err(StoreError::Unavailable { why }) if why.contains("_sqlx_migrations") => Ok(None),
+        Err(error) => Err(error),
+    }
 }

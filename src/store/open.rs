@@ -6,7 +6,7 @@ use super::error::StoreError;
 use super::seal::Seal;
 use super::statement::{Binds, Columns, Multi, Statement, fetch_one};
 use super::writer::{Chore, Health, Trade, Writer};
-use super::{bodies, directory, events, housekeeping, inspect, mail, migrate, nodes, people, pool, seal, writer};
+use super::{bodies, directory, events, housekeeping, mail, migrate, nodes, people, pool, seal, writer};
 use crate::base::clock::{Clock, Time};
 use crate::base::limits;
 use crate::base::random::Random;
@@ -103,12 +103,11 @@ impl Store {
 
 /// Every statement of the store by name, for the test that prepares all of them on both engines.
 pub fn all_statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
-    let single: [&[&'static Statement]; 9] = [
+    let single: [&[&'static Statement]; 8] = [
         bodies::STATEMENTS,
         directory::STATEMENTS,
         events::STATEMENTS,
         housekeeping::STATEMENTS,
-        inspect::STATEMENTS,
         mail::STATEMENTS,
         nodes::STATEMENTS,
         people::STATEMENTS,

@@ -99,11 +99,11 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 pub(super) async fn demand_own_key(on: &mut AnyConnection, seal: &Seal, now: Time) -> Result<(), StoreError> {
     let mark = to_hex(&seal.close(CHECK_NAME, CHECK_TEXT));
     execute(on, &NEW_SETTING, Binds::default().text(CHECK_NAME).text(&mark).int(now.micros())).await?;
-    try_own_key(on, seal).await
+    demand_same_key(on, seal).await
 }
 
-/// Does this key open the store's mark?
-pub(super) async fn try_own_key(on: &mut AnyConnection, seal: &Seal) -> Result<(), StoreError> {
+/// Refuses a key that is not the one that marked this store.
+pub(super) async fn demand_same_key(on: &mut AnyConnection, seal: &Seal) -> Result<(), StoreError> {
     let row = fetch_one(on, &SETTING, Binds::default().text(CHECK_NAME)).await?;
     let stored = row.ok_or_else(|| StoreError::damaged("the mark of its master key is missing"))?.text("value")?;
     let sealed = from_hex(&stored).ok_or_else(|| StoreError::damaged("the mark of its master key is damaged"))?;

@@ -48,7 +48,7 @@ impl Url {
 
 /// Without what may be a password: from the first `:` behind the scheme to the last `@`, wherever it
 /// stands (a password may hold `@`, `/` and `?`, however wrongly), and in a `password=` parameter.
-fn masked(url: &str) -> String {
+pub(super) fn masked(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
     let rest = match rest.rsplit_once('@') {
         Some((user, host)) => match user.split_once(':') {

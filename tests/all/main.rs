@@ -1,5 +1,7 @@
 //! The one integration binary: one link, one PostgreSQL for all of it.
 
+#[path = "../support/mails.rs"]
+mod mails;
 #[path = "../support/ports.rs"]
 mod ports;
 #[path = "../support/postgres.rs"]
@@ -21,3 +23,5 @@ mod house;
 mod licences;
 #[path = "../rfcs.rs"]
 mod rfcs;
+#[path = "../store_backup.rs"]
+mod store_backup;

@@ -143,8 +143,8 @@ impl Cluster {
     pub fn signal_backend(&self, pid: i32, signal: &str) {
         let parent = parent_of(pid);
         assert_eq!(parent, Some(self.pid()), "{pid} is no backend of this cluster");
-        let done = Command::new("kill").args(["-s", signal, &pid.to_string()]).status().expect("kill runs");
-        assert!(done.success(), "signal {signal} to backend {pid}");
+        let signal = format!("SIG{signal}").parse::<nix::sys::signal::Signal>().expect("the name of a signal");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("a backend takes signals");
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Running>> {

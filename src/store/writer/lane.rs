@@ -257,7 +257,7 @@ impl Lane {
         let Ok(found) = tokio::fs::metadata(log).await else { return Ok(()) };
         metrics::gauge!("gatepost_store_wal_bytes").set(found.len() as f64);
         if found.len() > limits::WAL_BYTES_MAX
-            && let Err(error) = pool::checkpoint(connection, self.engine).await
+            && let Err(error) = pool::cut_log(connection, self.engine).await
         {
             tracing::warn!(bytes = found.len(), %error, "the store's log is large and could not be cut yet");
         }
