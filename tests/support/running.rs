@@ -261,7 +261,8 @@ impl Daemon {
         let ended = eventually(|| self.child.try_wait().unwrap());
         let ended = ended.unwrap_or_else(|| panic!("it does not end; it said\n{}", self.all()));
         // Its last words are read before anybody looks for them.
-        (self.log.whole(), self.out.whole());
+        self.log.whole();
+        self.out.whole();
         ended
     }
 
