@@ -4,7 +4,7 @@
 //! caret goes to standard error, for people. Nothing is made or changed.
 
 use super::{Failure, explain_on_stderr, wait};
-use crate::base::settings::{Finding, Severity};
+use crate::base::settings::{Finding, Severity, Span};
 use crate::certs;
 use crate::config::{Config, Environment, Loaded, Origin, explain};
 use crate::daemon::{self, master_key, privilege};
@@ -71,9 +71,15 @@ fn look_at_identity(config: &Config, loaded: &Loaded, findings: &mut Vec<Finding
             return findings.push(Finding::error(loaded.source.place(place), why.to_string()));
         }
     };
-    for (setting, path) in key_files(config) {
+    let itself = Path::new(&loaded.source.name);
+    if !identity.can_read(itself) {
+        findings.push(unreadable(None, itself, &identity));
+    }
+    let keys = key_files(config).into_iter().map(|(setting, path)| (loaded.source.place(&setting), path));
+    let secrets = loaded.secret_files.iter().map(|(span, path)| (*span, path.as_path()));
+    for (place, path) in keys.chain(secrets) {
         if !identity.can_read(path) {
-            findings.push(unreadable(loaded, &setting, path, &identity));
+            findings.push(unreadable(Some(place), path, &identity));
         }
     }
 }
@@ -91,9 +97,9 @@ fn dkim_key_files(config: &Config) -> impl Iterator<Item = (String, &Path)> {
     })
 }
 
-fn unreadable(loaded: &Loaded, setting: &str, path: &Path, identity: &privilege::Identity) -> Finding {
+fn unreadable(place: Option<Span>, path: &Path, identity: &privilege::Identity) -> Finding {
     let message = format!("the user {:?} cannot read {}", identity.name, path.display());
-    Finding::warning(loaded.source.place(setting), message)
+    Finding::warning(place, message)
         .help("give it to that user's group with mode 0640, or the next reload will miss it")
 }
 

@@ -43,6 +43,8 @@ pub fn main() -> ExitCode {
 enum Failure {
     /// The configuration is wrong; the findings were shown.
     Configuration,
+    /// The log says why.
+    Logged,
     /// One sentence that says what happened and what to do.
     Because(String),
 }
@@ -55,6 +57,7 @@ impl Failure {
     fn report(self) -> ExitCode {
         match self {
             Self::Configuration => ExitCode::from(BAD_CONFIGURATION),
+            Self::Logged => ExitCode::FAILURE,
             Self::Because(why) => {
                 eprintln!("gatepost: {why}");
                 ExitCode::FAILURE

@@ -46,6 +46,9 @@ fn sentences(status: &Value) -> String {
     if let Some(why) = config["refused"].as_str() {
         lines.push(format!("the last reload was refused:\n  {}", why.replace('\n', "\n  ")));
     }
+    for why in config["left_out"].as_array().into_iter().flatten() {
+        lines.push(format!("left out: {}", word(why)));
+    }
     for listener in status["listeners"].as_array().into_iter().flatten() {
         let (door, address) = (word(&listener["door"]), word(&listener["address"]));
         lines.push(format!("{door:<12} {address:<24} {} connections", listener["connections"]));
@@ -67,13 +70,19 @@ mod tests {
         let status = serde_json::json!({
             "version": "0.1.0", "phase": "running", "started_at": "2026-11-21T00:00:00.000Z", "uptime_seconds": 7,
             "ready": false, "reasons": ["store: down"],
-            "config": {"file": null, "generation": 2, "loaded_at": "2026-11-21T00:00:01.000Z", "refused": "a\nb"},
+            "config": {"file": null, "generation": 2, "loaded_at": "2026-11-21T00:00:01.000Z", "refused": "a\nb", "left_out": ["c"]},
             "store": {"engine": "sqlite", "state": "down"},
             "listeners": [{"door": "mx", "address": "127.0.0.1:2525", "connections": 3}]
         });
         let text = sentences(&status);
-        for part in ["up 7 s", "not ready: store: down", "quickstart", "refused:\n  a\n  b", "127.0.0.1:2525", "3 conn"]
-        {
+        for part in [
+            "up 7 s",
+            "not ready: store: down",
+            "quickstart",
+            "refused:\n  a\n  b\nleft out: c",
+            "127.0.0.1:2525",
+            "3 conn",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

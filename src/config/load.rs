@@ -17,6 +17,8 @@ pub struct Loaded {
     /// In the order of the file; first those that stand nowhere in it.
     pub findings: Vec<Finding>,
     pub source: Source,
+    /// Files that secrets were read from, and where they are named.
+    pub secret_files: Vec<(Span, PathBuf)>,
 }
 
 /// The text that was read, for showing places in it.
@@ -74,7 +76,7 @@ pub fn load(path: &Path, environment: &Environment) -> Loaded {
             let finding = Finding::error(None, format!("the configuration cannot be read: {why}"));
             let tree = Node { span: Span::default(), kind: Kind::Table(Vec::new()) };
             let source = Source { name, text: String::new(), masks: Vec::new(), tree, partial: Partial::new() };
-            Loaded { config: None, data_dir: None, findings: vec![finding], source }
+            Loaded { config: None, data_dir: None, findings: vec![finding], source, secret_files: Vec::new() }
         }
     }
 }
@@ -124,7 +126,7 @@ pub fn load_text(name: &str, text: String, directory: &Path, environment: &Envir
     bound(&mut findings);
     let good = findings.iter().all(|finding| finding.severity == Severity::Warning);
     let data_dir = data_dir(&source, environment, directory);
-    Loaded { config: config.filter(|_| good), data_dir, findings, source }
+    Loaded { config: config.filter(|_| good), data_dir, findings, source, secret_files: read.secret_files }
 }
 
 fn data_dir(source: &Source, environment: &Environment, directory: &Path) -> Option<PathBuf> {

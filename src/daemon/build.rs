@@ -38,7 +38,7 @@ pub(super) struct Prepared {
 
 /// Binds, makes the data directory, gives up root, takes the lock, starts the log, finds the key: in this
 /// order, so that root does only what needs root and everything else belongs to the user who serves.
-pub(super) fn prepare(origin: Origin, config: Config) -> Result<Prepared, NotStarted> {
+pub(super) fn prepare(origin: Origin, config: Config, warnings: &[String]) -> Result<Prepared, NotStarted> {
     let sockets = Sockets::from_systemd();
     raise_descriptors();
     let bound = doors::wanted(&config)
@@ -47,6 +47,9 @@ pub(super) fn prepare(origin: Origin, config: Config) -> Result<Prepared, NotSta
         .collect::<Result<Vec<_>, _>>()?;
     let possession = take_possession(&config)?;
     let log_file = observe::start(&log_settings(&config.server)).map_err(NotStarted::new)?;
+    for finding in warnings {
+        tracing::warn!(finding, "in the configuration");
+    }
     let (master_key, key_provenance) =
         master_key::read_or_make(config.server.master_key.as_ref(), &config.server.data_dir, &Random::System)?;
     Ok(Prepared { origin, config, sockets, bound, log_file, master_key, key_provenance, _possession: possession })

@@ -27,10 +27,19 @@ pub struct House {
     pub running: ArcSwap<Running>,
     started_at: Time,
     doors: Mutex<Vec<OpenDoor>>,
-    refused: Mutex<Option<String>>,
+    last_reload: Mutex<LastReload>,
     engine: &'static str,
     /// Why the store is down, when it is.
     store_trouble: ArcSwap<Option<String>>,
+}
+
+/// What the last reload did not do.
+#[derive(Clone, Default)]
+struct LastReload {
+    /// All of it, and why.
+    refused: Option<String>,
+    /// One listener each, and why.
+    left_out: Vec<String>,
 }
 
 /// The configuration in force.
@@ -54,7 +63,7 @@ impl House {
             running: ArcSwap::from_pointee(Running { config, generation: 1, loaded_at: now }),
             started_at: now,
             doors: Mutex::new(Vec::new()),
-            refused: Mutex::new(None),
+            last_reload: Mutex::default(),
             engine,
             store_trouble: ArcSwap::from_pointee(Some("it is being opened".to_owned())),
             clock,
@@ -65,17 +74,21 @@ impl House {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new configuration is in force.
-    pub fn take_up(&self, config: Config) -> u64 {
+    /// A new configuration is in force, but for these listeners.
+    pub fn take_up(&self, config: Config, left_out: Vec<String>) -> u64 {
         let generation = self.running.load().generation + 1;
         self.running.store(Arc::new(Running { config, generation, loaded_at: self.clock.now() }));
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.last_reload() = LastReload { refused: None, left_out };
         generation
     }
 
     /// The last reload was refused, and why.
     pub fn refuse(&self, why: String) {
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+        self.last_reload().refused = Some(why);
+    }
+
+    fn last_reload(&self) -> MutexGuard<'_, LastReload> {
+        self.last_reload.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn note_store(&self, health: &Health) {
@@ -138,7 +151,7 @@ impl House {
 
     pub fn status(&self) -> status::Status {
         let running = self.running.load();
-        let reasons = self.readiness.reasons();
+        let (reasons, last) = (self.readiness.reasons(), self.last_reload().clone());
         let phase = match self.shutdown.phase() {
             Phase::Running => status::Phase::Running,
             Phase::Draining | Phase::Stopped => status::Phase::Draining,
@@ -154,7 +167,8 @@ impl House {
                 file: self.origin.path().map(|path| path.display().to_string()),
                 generation: running.generation,
                 loaded_at: running.loaded_at.to_string(),
-                refused: self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+                refused: last.refused,
+                left_out: last.left_out,
             },
             store: self.store_status(),
             listeners: self.doors().iter().map(listener_status).collect(),

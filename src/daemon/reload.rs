@@ -34,7 +34,7 @@ struct Tried {
     pair: Pair,
     moves: Moves,
     bound: Vec<(SocketAddr, Wanted, Bound)>,
-    left_out: Vec<NotBound>,
+    left_out: Vec<String>,
 }
 
 enum Bound {
@@ -89,7 +89,7 @@ impl Reloader {
                 Err(why) if why.is_taken() && freed => {
                     bound.push((*address, wanted.clone(), Bound::AfterAnotherCloses));
                 }
-                Err(why) if why.is_privilege() => left_out.push(why),
+                Err(why) if why.is_privilege() => left_out.push(why.to_string()),
                 Err(why) => return Err(why.to_string()),
             }
         }
@@ -102,7 +102,7 @@ impl Reloader {
 
     /// Nothing here can fail but the taking over of a port from one of our own doors.
     async fn swap(&self, tried: Tried) {
-        let Tried { config, waiting, pair, moves, bound, left_out } = tried;
+        let Tried { config, waiting, pair, moves, bound, mut left_out } = tried;
         self.certificates.swap(pair);
         let Applied { changed, gone } = doors::apply(&mut self.house.doors(), moves.keep);
         let (opened, closed) = (bound.len(), gone.len());
@@ -110,13 +110,13 @@ impl Reloader {
         for (address, wanted, bound) in bound {
             match self.open(address, wanted, bound).await {
                 Ok(door) => self.house.doors().push(door),
-                Err(why) => DoorLeftOut { why: &why }.record(),
+                Err(why) => left_out.push(why),
             }
         }
-        for why in left_out {
-            DoorLeftOut { why: &why.to_string() }.record();
+        for why in &left_out {
+            DoorLeftOut { why }.record();
         }
-        let generation = self.house.take_up(config);
+        let generation = self.house.take_up(config, left_out);
         Reloaded { generation, opened, changed, closed, waiting: &waiting }.record();
     }
 

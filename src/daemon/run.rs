@@ -27,10 +27,11 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Serves until SIGTERM. Returns when everything has come to its end.
-pub fn serve(origin: Origin, config: Config) -> Result<(), NotStarted> {
+/// Serves until SIGTERM. Returns when everything has come to its end. `warnings` about the configuration
+/// are the first lines of the log.
+pub fn serve(origin: Origin, config: Config, warnings: &[String]) -> Result<(), NotStarted> {
     let begun = Instant::now();
-    let prepared = build::prepare(origin, config)?;
+    let prepared = build::prepare(origin, config, warnings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(NotStarted::new)?;
     let result = runtime.block_on(live(prepared, begun));
     // Tasks that are still there were cut by a deadline; they are not waited for again.

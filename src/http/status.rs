@@ -34,6 +34,8 @@ pub struct Config {
     pub loaded_at: String,
     /// Why the last reload was refused, when it was.
     pub refused: Option<String>,
+    /// Listeners that the last reload taken could not open, each with the reason.
+    pub left_out: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]

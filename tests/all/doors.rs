@@ -71,7 +71,13 @@ impl Web {
             uptime_seconds: 7,
             ready: true,
             reasons: vec![],
-            config: status::Config { file: None, generation: 3, loaded_at: String::new(), refused: None },
+            config: status::Config {
+                file: None,
+                generation: 3,
+                loaded_at: String::new(),
+                refused: None,
+                left_out: vec![],
+            },
             store: status::Store { engine: "sqlite".into(), state: "up".into(), reason: None },
             listeners: vec![],
         };

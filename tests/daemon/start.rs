@@ -24,7 +24,7 @@ pub fn in_own_network(yard: &Yard, words: &[&str]) -> Command {
 
 fn quickstart(yard: &Yard) -> Daemon {
     // Its ports are fixed, so it gets a network where nobody else has them.
-    let daemon = Daemon::launch(in_own_network(yard, &[]), yard.path("gatepost-data"));
+    let daemon = Daemon::launch(in_own_network(yard, &[]), yard.path("gatepost-data")).ready();
     daemon.out().wait_for("Stop:", 0);
     daemon
 }
@@ -52,7 +52,7 @@ fn the_quickstart_says_what_listens_and_finds_everything_again() {
     }
     let key = std::fs::read_to_string(data.join("master.key")).unwrap();
     assert!(key.trim().len() >= 64 && !first.all().contains(key.trim()));
-    assert!(first.log().iter().any(|line| line.contains("made the master key") && line.contains("WARN")));
+    assert!(first.said("made the master key").contains("WARN"));
 
     let certificate = std::fs::read(data.join("tls/self-signed.pem")).unwrap();
     first.stops();

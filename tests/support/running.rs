@@ -259,7 +259,11 @@ impl Daemon {
 
     fn end(&mut self) -> ExitStatus {
         let ended = eventually(|| self.child.try_wait().unwrap());
-        ended.unwrap_or_else(|| panic!("it does not end; it said\n{}", self.all()))
+        let ended = ended.unwrap_or_else(|| panic!("it does not end; it said\n{}", self.all()));
+        // Its last words are read before anybody looks for them.
+        self.log.whole();
+        self.out.whole();
+        ended
     }
 
     /// Asks it to stop, and waits until it has in good order.

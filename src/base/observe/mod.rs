@@ -104,6 +104,11 @@ pub fn start(settings: &Settings) -> Result<LogFile, NotStarted> {
     Ok(file)
 }
 
+/// Is there a log to write to?
+pub fn is_started() -> bool {
+    tracing::dispatcher::has_been_set()
+}
+
 fn filter(wanted: Option<&str>) -> Result<EnvFilter, NotStarted> {
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())

@@ -6,7 +6,7 @@ use super::finding::{Finding, Severity, nearest};
 use super::section::Table;
 use super::tree::{Entry, Kind, Node, Partial, Span};
 use super::value::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub struct Reader<'a> {
     environment: &'a Environment,
@@ -14,6 +14,7 @@ pub struct Reader<'a> {
     subject: String,
     findings: Vec<Finding>,
     masks: Vec<Span>,
+    secret_files: Vec<(Span, PathBuf)>,
     partial: Partial,
 }
 
@@ -22,18 +23,22 @@ pub struct Read {
     pub findings: Vec<Finding>,
     /// Where secrets stand: never to be shown.
     pub masks: Vec<Span>,
+    /// Files that secrets were read from, and where they are named.
+    pub secret_files: Vec<(Span, PathBuf)>,
     pub partial: Partial,
 }
 
 impl<'a> Reader<'a> {
     /// Relative paths are meant from `directory`.
     pub fn new(environment: &'a Environment, directory: &'a Path) -> Self {
-        let (findings, masks, partial) = (Vec::new(), Vec::new(), Partial::new());
-        Self { environment, directory, subject: String::new(), findings, masks, partial }
+        let (findings, masks, secret_files) = (Vec::new(), Vec::new(), Vec::new());
+        let (subject, partial) = (String::new(), Partial::new());
+        Self { environment, directory, subject, findings, masks, secret_files, partial }
     }
 
     pub fn finish(self) -> Read {
-        Read { findings: self.findings, masks: self.masks, partial: self.partial }
+        let Self { findings, masks, secret_files, partial, .. } = self;
+        Read { findings, masks, secret_files, partial }
     }
 
     pub fn environment(&self) -> &'a Environment {
@@ -55,6 +60,11 @@ impl<'a> Reader<'a> {
 
     pub fn report(&mut self, finding: Finding) {
         self.findings.push(finding);
+    }
+
+    /// A secret came from this file.
+    pub fn secret_is_in(&mut self, path: PathBuf, named_at: Span) {
+        self.secret_files.push((named_at, path));
     }
 
     /// Nothing written here may be shown.

@@ -77,7 +77,9 @@ fn from_file(entry: &Entry, reader: &mut Reader<'_>) -> Option<Secret> {
         return None;
     };
     let path = reader.directory().join(name);
-    match read_file(&path) {
+    let read = read_file(&path);
+    reader.secret_is_in(path, entry.node.span);
+    match read {
         Ok((secret, Seen::ByOwner)) => Some(secret),
         Ok((secret, Seen::ByEveryone)) => {
             reader.report(
