@@ -19,7 +19,7 @@ use std::path::Path;
 /// Reads one table. `given` are keys whose values are known beside it: they fill what the text leaves
 /// out, and a caller compares what the text says with them.
 pub fn read_json<T: Value>(text: &str, given: &[(&str, &str)]) -> Result<T, Vec<Finding>> {
-    let mut node = parse(text).map_err(|finding| vec![finding])?;
+    let mut node = parse(text).map_err(|why| vec![Finding::error(None, why)])?;
     if let Kind::Table(entries) = &mut node.kind {
         for (key, value) in given {
             if !entries.iter().any(|entry| entry.key == *key) {
@@ -41,19 +41,19 @@ pub fn read_json<T: Value>(text: &str, given: &[(&str, &str)]) -> Result<T, Vec<
 }
 
 /// The tree of a text. A key whose value is `null` counts as absent.
-fn parse(text: &str) -> Result<Node, Finding> {
+fn parse(text: &str) -> Result<Node, String> {
     if text.len() > limits::DEFINITION_BYTES_MAX {
         let max = limits::DEFINITION_BYTES_MAX;
-        return Err(Finding::error(None, format!("a definition has at most {max} bytes")));
+        return Err(format!("a definition has at most {max} bytes"));
     }
     let mut made = 0;
     let mut source = serde_json::Deserializer::from_str(text);
     let node = Branch { made: &mut made }.deserialize(&mut source).and_then(|node| source.end().map(|()| node));
     match node {
         Ok(Some(node)) => Ok(node),
-        Ok(None) => Err(Finding::error(None, "null is no definition")),
+        Ok(None) => Err("null is no definition".to_owned()),
         // The parser names places and what it expected, never a value.
-        Err(why) => Err(Finding::error(None, format!("this is no JSON: {why}"))),
+        Err(why) => Err(format!("this is no JSON: {why}")),
     }
 }
 
