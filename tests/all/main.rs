@@ -10,6 +10,8 @@ mod source;
 mod config;
 #[path = "../deployment.rs"]
 mod deployment;
+#[path = "../directory.rs"]
+mod directory;
 mod doors;
 #[path = "../house.rs"]
 mod house;
