@@ -17,9 +17,10 @@ use gatepost::store::Store;
 use gatepost::store::dialect::Location;
 use gatepost::store::open::Opening;
 use mails::Mails;
+use metrics_exporter_prometheus::PrometheusHandle;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 // As in the daemon: the figures are of the same allocator.
@@ -31,18 +32,20 @@ const BODY_BYTES: usize = 10 * 1024;
 
 fn main() {
     let mails: u64 = std::env::var("GATEPOST_BENCH_MAILS").ok().and_then(|n| n.parse().ok()).unwrap_or(60_000);
+    // As in the daemon, too: the price of keeping count is part of the figures.
+    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let dir = tempfile::tempdir_in(std::env::var("GATEPOST_BENCH_DIR").unwrap_or_else(|_| ".".into())).unwrap();
     println!("{WRITERS} writers, {BODY_BYTES} byte bodies, {mails} mails; each mail is two durable commits");
-    println!("{:<28} {:>9} {:>12} {:>14} {:>12}", "", "mails/s", "CPU µs/mail", "bytes/mail", "rows/s");
+    println!("{:<28} {:>9} {:>12} {:>14} {:>8}", "", "mails/s", "CPU µs/mail", "bytes/mail", "group");
     let sqlite = Location::File(dir.path().join("plain.db"));
-    runtime.block_on(run("SQLite, FULL", sqlite, mails, Purge::None));
+    runtime.block_on(run("SQLite, FULL", sqlite, mails, Purge::None, &metrics));
     let sqlite = Location::File(dir.path().join("purge.db"));
-    runtime.block_on(run("SQLite, FULL, purging", sqlite, mails, Purge::Running));
+    runtime.block_on(run("SQLite, FULL, purging", sqlite, mails, Purge::Running, &metrics));
     match std::env::var("GATEPOST_BENCH_POSTGRES") {
         Ok(url) => {
             let postgres = Location::parse(&url, Path::new(".")).unwrap();
-            runtime.block_on(run("PostgreSQL (our side)", postgres, mails, Purge::None));
+            runtime.block_on(run("PostgreSQL (our side)", postgres, mails, Purge::None, &metrics));
         }
         Err(_) => println!("PostgreSQL: not run; GATEPOST_BENCH_POSTGRES=postgres://… names an empty database"),
     }
@@ -54,7 +57,7 @@ enum Purge {
     Running,
 }
 
-async fn run(name: &str, location: Location, mails: u64, purge: Purge) {
+async fn run(name: &str, location: Location, mails: u64, purge: Purge, metrics: &PrometheusHandle) {
     let opening = Opening {
         location,
         read_connections: 2,
@@ -70,29 +73,35 @@ async fn run(name: &str, location: Location, mails: u64, purge: Purge) {
     if purge == Purge::Running {
         write_all(&store, &mails_of, &body, mails).await;
     }
-    let purging = (purge == Purge::Running).then(|| {
-        let (store, before) = (store.clone(), Clock::System.now());
-        tokio::spawn(async move { store.purge_bodies(before).await.unwrap() })
-    });
-    let before = Usage::now();
+    let done = Arc::new(AtomicBool::new(false));
+    let purging = (purge == Purge::Running).then(|| tokio::spawn(purge_until(store.clone(), done.clone())));
+    let before = Usage::now(metrics);
     let begun = Instant::now();
     write_all(&store, &mails_of, &body, mails).await;
     let took = begun.elapsed();
-    let used = Usage::now().since(&before);
-    let still = match &purging {
-        Some(task) if task.is_finished() => " (the purge ended before)",
-        _ => "",
+    let used = Usage::now(metrics).since(&before);
+    done.store(true, Ordering::Relaxed);
+    let purged = match purging {
+        Some(task) => format!("  ({} bodies purged meanwhile)", task.await.unwrap()),
+        None => String::new(),
     };
     println!(
-        "{name:<28} {:>9.0} {:>12.1} {:>14.0} {:>12.0}{still}",
+        "{name:<28} {:>9.0} {:>12.1} {:>14.0} {:>8.1}{purged}",
         mails as f64 / took.as_secs_f64(),
         used.cpu.as_micros() as f64 / mails as f64,
         used.written as f64 / mails as f64,
-        7.0 * mails as f64 / took.as_secs_f64(),
+        used.commands / used.groups,
     );
-    if let Some(task) = purging {
-        task.await.unwrap();
+}
+
+/// Purges what was delivered so far, again and again: there is a purge at work from the first mail to
+/// the last.
+async fn purge_until(store: Arc<Store>, done: Arc<AtomicBool>) -> u64 {
+    let mut purged = 0;
+    while !done.load(Ordering::Relaxed) {
+        purged += store.purge_bodies(Clock::System.now()).await.unwrap();
     }
+    purged
 }
 
 async fn write_all(store: &Arc<Store>, mails_of: &Arc<Mails>, body: &Arc<Vec<u8>>, mails: u64) {
@@ -118,18 +127,36 @@ async fn write_all(store: &Arc<Store>, mails_of: &Arc<Mails>, body: &Arc<Vec<u8>
 struct Usage {
     cpu: Duration,
     written: u64,
+    /// Groups that the writer committed, and the commands in them.
+    groups: f64,
+    commands: f64,
 }
 
 impl Usage {
-    fn now() -> Self {
+    fn now(metrics: &PrometheusHandle) -> Self {
         let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).unwrap();
         let time = |t: nix::sys::time::TimeVal| Duration::new(t.tv_sec() as u64, t.tv_usec() as u32 * 1_000);
         let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
         let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).and_then(|n| n.parse().ok());
-        Self { cpu: time(usage.user_time()) + time(usage.system_time()), written: written.unwrap_or(0) }
+        let text = metrics.render();
+        let metric = |part: &str| {
+            let name = format!("gatepost_store_group_commands{part} ");
+            text.lines().find_map(|line| line.strip_prefix(&name)).and_then(|n| n.parse().ok()).unwrap_or(0.0)
+        };
+        Self {
+            cpu: time(usage.user_time()) + time(usage.system_time()),
+            written: written.unwrap_or(0),
+            groups: metric("_count"),
+            commands: metric("_sum"),
+        }
     }
 
     fn since(&self, earlier: &Self) -> Self {
-        Self { cpu: self.cpu - earlier.cpu, written: self.written - earlier.written }
+        Self {
+            cpu: self.cpu - earlier.cpu,
+            written: self.written - earlier.written,
+            groups: self.groups - earlier.groups,
+            commands: self.commands - earlier.commands,
+        }
     }
 }

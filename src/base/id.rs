@@ -34,7 +34,7 @@ pub trait Named: Sized {
 
 /// Makes a new id of any kind.
 pub fn new<I: Named>(now: Time, random: &Random) -> I {
-    named(digits(now, random.bytes()))
+    named(digits(now, random.name_bytes()))
 }
 
 /// The earliest id of this moment: older ids are smaller, so an age becomes a range of keys.

@@ -163,6 +163,12 @@ pub const EXPIRE_MAX: Duration = Duration::from_secs(30 * 86_400);
 /// group wait for each other.
 pub const GROUP_COMMANDS_MAX: usize = 64;
 
+/// How long the lane of a thread waits, in steps of this, for a group of at least so many commands to
+/// come back after its answer: a tenth of what writing it took.
+pub const GROUP_RETURN_MAX: Duration = Duration::from_micros(200);
+pub const GROUP_RETURN_STEP: Duration = Duration::from_micros(20);
+pub const GROUP_RETURN_COMMANDS_MIN: usize = 8;
+
 /// Bytes in one transaction: keeps a group's write under a few milliseconds on a slow disk. One
 /// command above it goes alone.
 pub const GROUP_BYTES_MAX: usize = 4 << 20;
@@ -194,6 +200,16 @@ pub const STORE_READ_MAX: Duration = Duration::from_secs(5);
 /// How long one write statement, or COMMIT, may take before the connection is given up and its
 /// outcome asked for on a new one.
 pub const STORE_WRITE_MAX: Duration = Duration::from_secs(30);
+
+/// How long SQLite's writer waits for a lock that another process holds.
+pub const SQLITE_BUSY_MAX: Duration = Duration::from_secs(5);
+
+/// How long a change may wait for its answer in all: in the queue, in its group, and for a lost commit
+/// to be found out.
+pub const STORE_ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// How often a lane in a thread of its own is looked after.
+pub const STALL_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long opening a connection to the store may take.
 pub const STORE_CONNECT_MAX: Duration = Duration::from_secs(10);

@@ -1,6 +1,20 @@
 //! Chance as a value: the system's generator in the daemon, a seeded one where a run must repeat.
 
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Chance drawn ahead for names: a call of the generator costs the same for 10 bytes as for these.
+const AHEAD_BYTES: usize = 640;
+
+/// Bytes that wait to be used, and how many of them were.
+struct Ahead {
+    bytes: [u8; AHEAD_BYTES],
+    used: usize,
+}
+
+thread_local! {
+    static AHEAD: RefCell<Ahead> = const { RefCell::new(Ahead { bytes: [0; AHEAD_BYTES], used: AHEAD_BYTES }) };
+}
 
 #[derive(Clone, Debug, Default)]
 pub enum Random {
@@ -38,6 +52,25 @@ impl Random {
         bytes
     }
 
+    /// Bytes for a name, drawn ahead by the thread: unguessable like any, but they lay in memory for a
+    /// while, so never a key or a token.
+    pub fn name_bytes<const N: usize>(&self) -> [u8; N] {
+        const { assert!(N <= AHEAD_BYTES) };
+        match self {
+            Self::Seeded(_) => self.bytes(),
+            Self::System => AHEAD.with_borrow_mut(|ahead| {
+                if ahead.used + N > AHEAD_BYTES {
+                    self.fill(&mut ahead.bytes);
+                    ahead.used = 0;
+                }
+                let mut bytes = [0; N];
+                bytes.copy_from_slice(&ahead.bytes[ahead.used..ahead.used + N]);
+                ahead.used += N;
+                bytes
+            }),
+        }
+    }
+
     /// A number below `bound` (which must not be 0); the bias is below 2^-32 for bounds below 2^32.
     pub fn below(&self, bound: u64) -> u64 {
         u64::from_le_bytes(self.bytes()) % bound.max(1)
@@ -62,6 +95,13 @@ mod tests {
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
         assert_ne!(Random::System.bytes::<16>(), Random::System.bytes::<16>());
+    }
+
+    #[test]
+    fn names_drawn_ahead_never_repeat() {
+        let drawn: std::collections::HashSet<[u8; 10]> = (0..1_000).map(|_| Random::System.name_bytes()).collect();
+        assert_eq!(drawn.len(), 1_000);
+        assert_eq!(Random::seeded(1).name_bytes::<10>(), Random::seeded(1).bytes::<10>());
     }
 
     #[test]

@@ -30,7 +30,12 @@ fn sentences(status: &Value) -> String {
             Some(true) => "ready".to_owned(),
             _ => format!("not ready: {}", list(&status["reasons"])),
         },
-        format!("store {}: {}", word(&status["store"]["engine"]), word(&status["store"]["state"])),
+        match status["store"]["reason"].as_str() {
+            None => format!("store {}: {}", word(&status["store"]["engine"]), word(&status["store"]["state"])),
+            Some(why) => {
+                format!("store {}: {}, {why}", word(&status["store"]["engine"]), word(&status["store"]["state"]))
+            }
+        },
         format!(
             "configuration {}, generation {}, loaded {}",
             config["file"].as_str().unwrap_or("of the quickstart"),

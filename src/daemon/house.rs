@@ -29,8 +29,8 @@ pub struct House {
     doors: Mutex<Vec<OpenDoor>>,
     last_reload: Mutex<LastReload>,
     engine: &'static str,
-    /// In words, with the reason: whoever may read the status may know it.
-    store_state: ArcSwap<String>,
+    /// Why the store is down, when it is.
+    store_trouble: ArcSwap<Option<String>>,
 }
 
 /// What the last reload did not do.
@@ -65,7 +65,7 @@ impl House {
             doors: Mutex::new(Vec::new()),
             last_reload: Mutex::default(),
             engine,
-            store_state: ArcSwap::from_pointee("being opened".to_owned()),
+            store_trouble: ArcSwap::from_pointee(Some("it is being opened".to_owned())),
             clock,
         })
     }
@@ -92,18 +92,18 @@ impl House {
     }
 
     pub fn note_store(&self, health: &Health) {
-        let words = match health {
+        let trouble = match health {
             Health::Up => {
                 self.readiness.holds(STORE);
-                "up".to_owned()
+                None
             }
             Health::Down { why } => {
                 // Without the reason: it may name hosts and paths, and /readyz answers anyone.
                 self.readiness.fails(STORE, "the store is down");
-                format!("down: {why}")
+                Some(why.clone())
             }
         };
-        self.store_state.store(Arc::new(words));
+        self.store_trouble.store(Arc::new(trouble));
     }
 
     /// Follows the store into readiness until the daemon drains: what its writer says at once, and when
@@ -143,6 +143,12 @@ impl House {
         }
     }
 
+    fn store_status(&self) -> status::Store {
+        let reason = self.store_trouble.load().as_ref().clone();
+        let state = if reason.is_none() { "up" } else { "down" };
+        status::Store { engine: self.engine.to_owned(), state: state.to_owned(), reason }
+    }
+
     pub fn status(&self) -> status::Status {
         let running = self.running.load();
         let (reasons, last) = (self.readiness.reasons(), self.last_reload().clone());
@@ -164,7 +170,7 @@ impl House {
                 refused: last.refused,
                 left_out: last.left_out,
             },
-            store: status::Store { engine: self.engine.to_owned(), state: self.store_state.load().to_string() },
+            store: self.store_status(),
             listeners: self.doors().iter().map(listener_status).collect(),
         }
     }

@@ -179,7 +179,7 @@ mod tests {
                 refused: None,
                 left_out: vec![],
             },
-            store: status::Store { engine: "sqlite".into(), state: "up".into() },
+            store: status::Store { engine: "sqlite".into(), state: "up".into(), reason: None },
             listeners: vec![],
         };
         Context {

@@ -42,7 +42,9 @@ pub struct Config {
 pub struct Store {
     /// `sqlite` or `postgres`: never the URL, which may hold a password.
     pub engine: String,
+    /// `up` or `down`.
     pub state: String,
+    pub reason: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]

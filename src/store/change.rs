@@ -24,7 +24,7 @@ pub struct Change {
 #[derive(Clone)]
 pub struct Step {
     pub(super) statement: &'static Statement,
-    pub(super) binds: Binds,
+    pub(super) binds: Binds<'static>,
     pub(super) touches: Touches,
 }
 
@@ -68,11 +68,11 @@ impl Change {
 }
 
 impl Step {
-    pub(super) fn any(statement: &'static Statement, binds: Binds) -> Self {
+    pub(super) fn any(statement: &'static Statement, binds: Binds<'static>) -> Self {
         Self { statement, binds, touches: Touches::Any }
     }
 
-    pub(super) fn one(statement: &'static Statement, binds: Binds) -> Self {
+    pub(super) fn one(statement: &'static Statement, binds: Binds<'static>) -> Self {
         Self { statement, binds, touches: Touches::One }
     }
 }

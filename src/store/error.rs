@@ -77,3 +77,15 @@ fn is_about_the_data(answer: &dyn sqlx::error::DatabaseError) -> bool {
     }
     code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 18..=20))
 }
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch) => {
+                Self::Conflict { why: error.to_string() }
+            }
+            _ => Self::unavailable(error),
+        }
+    }
+}

@@ -24,7 +24,7 @@ statements! {
         WHERE message_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 }
 
-pub(super) fn bind_event(e: &Event, binds: &mut Binds) {
+pub(super) fn bind_event<'a>(e: &'a Event, binds: &mut Binds<'a>) {
     binds.push_text(e.id.as_str());
     binds.push_text(&*e.kind);
     binds.push_int(e.at.micros());

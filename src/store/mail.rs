@@ -91,7 +91,7 @@ pub(super) static INSERT_ATTEMPTS: Multi = Multi::insert(
 pub(super) static SETTLE: Multi = Multi::update(
     "SETTLE",
     "UPDATE deliveries SET state = v.column2, reason = v.column3, attempts = v.column4, due_at = v.column5,
-     updated_at = v.column6, finished_at = v.column7, leased_by = NULL, leased_epoch = NULL FROM",
+     updated_at = v.column6, finished_at = v.column7, leased_by = NULL, leased_epoch = NULL",
     "?, ?, CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), ?,
      CAST(? AS BIGINT)",
     "WHERE deliveries.id = v.column1 AND deliveries.state = 'leased' AND deliveries.leased_by = v.column8
@@ -119,7 +119,7 @@ statements! {
     WITHDRAW_MESSAGE = "DELETE FROM messages WHERE id = $1";
 }
 
-pub(super) fn bind_message(m: &Message, binds: &mut Binds) {
+pub(super) fn bind_message<'a>(m: &'a Message, binds: &mut Binds<'a>) {
     binds.push_text(m.id.as_str());
     binds.push_text(m.tenant.as_str());
     binds.push_text(m.origin.word());
@@ -140,7 +140,7 @@ pub(super) fn bind_message(m: &Message, binds: &mut Binds) {
     binds.push_int(m.created_at.micros());
 }
 
-pub(super) fn bind_body(b: &Body, binds: &mut Binds) {
+pub(super) fn bind_body<'a>(b: &'a Body, binds: &mut Binds<'a>) {
     let chunks = if b.is_large() { b.stored.len().div_ceil(limits::BODY_CHUNK_BYTES) } else { 0 };
     binds.push_text(b.message.as_str());
     binds.push_text(b.form.word());
@@ -150,7 +150,7 @@ pub(super) fn bind_body(b: &Body, binds: &mut Binds) {
     binds.push_blob(if b.is_large() { Default::default() } else { b.stored.clone() });
 }
 
-pub(super) fn bind_delivery(d: &Delivery, binds: &mut Binds) {
+pub(super) fn bind_delivery<'a>(d: &'a Delivery, binds: &mut Binds<'a>) {
     binds.push_text(d.id.as_str());
     binds.push_text(d.message.as_str());
     binds.push_text(d.tenant.as_str());
@@ -169,7 +169,7 @@ pub(super) fn bind_delivery(d: &Delivery, binds: &mut Binds) {
     binds.push_maybe_int(d.state.is_final().then_some(d.created_at.micros()));
 }
 
-pub(super) fn bind_settlement(s: &Settlement, binds: &mut Binds) {
+pub(super) fn bind_settlement<'a>(s: &'a Settlement, binds: &mut Binds<'a>) {
     binds.push_text(s.delivery.as_str());
     binds.push_text(s.state.word());
     binds.push_maybe_text(s.reason.as_deref());
@@ -181,7 +181,7 @@ pub(super) fn bind_settlement(s: &Settlement, binds: &mut Binds) {
     binds.push_int(s.lease.epoch);
 }
 
-pub(super) fn bind_attempt(a: &Attempt, binds: &mut Binds) {
+pub(super) fn bind_attempt<'a>(a: &'a Attempt, binds: &mut Binds<'a>) {
     binds.push_text(a.delivery.as_str());
     binds.push_int(a.number);
     binds.push_text(a.node.as_str());

@@ -120,6 +120,6 @@ pub fn all_statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
         .chain(writer::STATEMENTS)
         .chain(&engine.own_statements())
         .map(|statement| (statement.name, statement.sql))
-        .chain(multi.into_iter().flatten().map(|multi| (multi.name, multi.sample(engine))))
+        .chain(multi.into_iter().flatten().map(|multi| (multi.name, multi.single(engine))))
         .collect()
 }

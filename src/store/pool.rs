@@ -53,60 +53,9 @@ fn options(location: &Location, access: Access) -> Result<AnyConnectOptions, Sto
 
 /// Refuses a database that would forget what it has promised.
 pub(super) async fn demand_durability(connection: &mut AnyConnection, engine: Engine) -> Result<(), StoreError> {
-    for (question, setting, needed) in engine.vows() {
-        let answer: String = connection.fetch_one(*question).await?.try_get(*setting)?;
-        if answer != *needed {
-            return Err(StoreError::refused(format!(
-                "{} runs with {setting} = {answer}: accepted mail could be lost in a crash; set {setting} = {needed}",
-                engine.word()
-            )));
-        }
+    for vow in engine.vows() {
+        let found: String = connection.fetch_one(vow.question).await?.try_get(vow.setting)?;
+        vow.demand(engine, &found)?;
     }
     Ok(())
-}
-
-/// Moves SQLite's log into the file; an error when someone still reads from it.
-pub(super) async fn checkpoint(connection: &mut AnyConnection, engine: Engine) -> Result<(), StoreError> {
-    let Some(statement) = engine.checkpoint() else { return Ok(()) };
-    let row = connection.fetch_one(statement).await?;
-    match row.try_get::<i64, _>(0)? {
-        0 => Ok(()),
-        _ => Err(StoreError::unavailable("the log is still being read")),
-    }
-}
-
-/// Cuts SQLite's log if nobody reads from it just now. Unlike `checkpoint` it does not wait for readers:
-/// a backup reads for minutes, and every mail would wait with us.
-pub(super) async fn cut_log(connection: &mut AnyConnection, engine: Engine) -> Result<(), StoreError> {
-    if engine.checkpoint().is_none() {
-        return Ok(());
-    }
-    connection.execute("PRAGMA busy_timeout = 0").await?;
-    let cut = checkpoint(connection, engine).await;
-    connection.execute("PRAGMA busy_timeout = 5000").await?;
-    cut
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::{Duration, Instant};
-
-    #[tokio::test]
-    async fn a_log_that_is_being_read_is_left_at_once() {
-        let directory = tempfile::tempdir().unwrap();
-        let location = Location::File(directory.path().join("a.db"));
-        let mut writer = connect(&location, Access::Write).await.unwrap();
-        writer.execute("CREATE TABLE t (a)").await.unwrap();
-        let mut reader = connect(&location, Access::Copy).await.unwrap();
-        reader.execute("BEGIN").await.unwrap();
-        reader.fetch_all("SELECT a FROM t").await.unwrap();
-        writer.execute("INSERT INTO t VALUES (1)").await.unwrap();
-        let begun = Instant::now();
-        assert!(cut_log(&mut writer, Engine::Sqlite).await.is_err());
-        assert!(begun.elapsed() < Duration::from_secs(4), "it waited for the reader");
-        reader.execute("COMMIT").await.unwrap();
-        cut_log(&mut writer, Engine::Sqlite).await.unwrap();
-        assert_eq!(std::fs::metadata(directory.path().join("a.db-wal")).unwrap().len(), 0);
-    }
 }

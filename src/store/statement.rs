@@ -10,6 +10,7 @@ use super::error::StoreError;
 use crate::base::limits;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::{AnyConnection, Arguments, Row as _};
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 pub struct Statement {
     pub name: &'static str,
     pub sql: &'static str,
-    params: usize,
+    pub(super) params: usize,
 }
 
 impl Statement {
@@ -58,8 +59,8 @@ macro_rules! statements {
 pub(super) use statements;
 
 /// Row counts for which a multi-row text is made. A group is filled up to the next one with rows of
-/// NULLs, which the text itself leaves out: one round to the database per table and group, and few enough
-/// texts that the driver keeps all of them prepared.
+/// NULLs, which the text itself leaves out: one round to the server per table and group, and few enough
+/// texts that the driver keeps all of them prepared. SQLite, which is no round away, takes row by row.
 const SIZES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 const ROWS_MAX: usize = SIZES[SIZES.len() - 1];
 
@@ -77,8 +78,8 @@ enum Form {
     /// Inserts rows, but not those whose key is there already: ids are made before the transaction, so
     /// that writing a change a second time after a lost answer changes nothing.
     Insert { table: &'static str, columns: &'static [&'static str], key: &'static str },
-    /// `head (VALUES …) AS v tail`, with `?` where a parameter stands in a row.
-    Update { head: &'static str, row: &'static str, tail: &'static str },
+    /// `change FROM (VALUES …) AS v condition`, with `?` where a parameter stands in a row.
+    Update { change: &'static str, row: &'static str, condition: &'static str },
 }
 
 impl Multi {
@@ -91,11 +92,11 @@ impl Multi {
         Self { name, form: Form::Insert { table, columns, key }, texts: no_texts() }
     }
 
-    pub const fn update(name: &'static str, head: &'static str, row: &'static str, tail: &'static str) -> Self {
-        Self { name, form: Form::Update { head, row, tail }, texts: no_texts() }
+    pub const fn update(name: &'static str, change: &'static str, row: &'static str, condition: &'static str) -> Self {
+        Self { name, form: Form::Update { change, row, condition }, texts: no_texts() }
     }
 
-    fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         match self.form {
             Form::Insert { columns, .. } => columns.len(),
             Form::Update { row, .. } => row.matches('?').count(),
@@ -103,13 +104,22 @@ impl Multi {
     }
 
     fn returns_rows(&self) -> bool {
-        matches!(self.form, Form::Update { tail, .. } if tail.contains("RETURNING"))
+        matches!(self.form, Form::Update { condition, .. } if condition.contains("RETURNING"))
     }
 
     fn text(&'static self, engine: Engine, size: usize) -> &'static str {
         self.texts[engine as usize][size].get_or_init(|| match self.form {
-            Form::Update { head, row, tail } => {
-                format!("{head} (VALUES{}) AS v {tail}", rows_text(engine, row, SIZES[size]))
+            Form::Update { change, row, condition } if size == 0 => single_update(change, row, condition),
+            Form::Update { change, row, condition } => {
+                format!("{change} FROM (VALUES{}) AS v {condition}", rows_text(engine, row, SIZES[size]))
+            }
+            Form::Insert { table, columns, key } if size == 0 => {
+                let row = vec!["?"; columns.len()].join(", ");
+                format!(
+                    "INSERT INTO {table} ({}) VALUES{} ON CONFLICT ({key}) DO NOTHING",
+                    columns.join(", "),
+                    rows_text(engine, &row, 1)
+                )
             }
             Form::Insert { table, columns, key } => {
                 let row = vec!["?"; columns.len()].join(", ");
@@ -125,14 +135,23 @@ impl Multi {
         })
     }
 
-    /// The text for one row, for the test that prepares everything.
-    pub fn sample(&'static self, engine: Engine) -> &'static str {
+    /// The text for one row.
+    pub fn single(&'static self, engine: Engine) -> &'static str {
         self.text(engine, 0)
     }
 }
 
 const fn no_texts() -> [[OnceLock<String>; SIZES.len()]; 2] {
     [const { [const { OnceLock::new() }; SIZES.len()] }; 2]
+}
+
+/// An update by one row needs no table of rows: each column of `v` becomes the parameter itself.
+fn single_update(change: &str, row: &str, condition: &str) -> String {
+    let columns: Vec<&str> = row.split(',').map(str::trim).collect();
+    // From the last: v.column1 is also how v.column10 begins.
+    (1..=columns.len()).rev().fold(format!("{change} {condition}"), |text, n| {
+        text.replace(&format!("v.column{n}"), &columns[n - 1].replace('?', &format!("${n}")))
+    })
 }
 
 /// The rows of a VALUES. SQLite looks a named parameter up by walking all names, which is quadratic in a
@@ -156,15 +175,15 @@ fn rows_text(engine: Engine, row: &str, count: usize) -> String {
 
 /// One value of a row: the five kinds that both databases and the driver agree on, and their absence.
 #[derive(Clone, Debug)]
-enum Value {
-    Text(String),
+pub(super) enum Value<'a> {
+    Text(Cow<'a, str>),
     Int(i64),
     Double(f64),
     Blob(Arc<Vec<u8>>),
     Absent(Kind),
 }
 
-impl Value {
+impl Value<'_> {
     fn kind(&self) -> Kind {
         match self {
             Self::Text(_) => Kind::Text,
@@ -185,13 +204,14 @@ pub(super) enum Kind {
     Blob,
 }
 
-/// Values on their way into a statement. One function a type: what is not here cannot be bound.
+/// Values on their way into a statement. One function a type: what is not here cannot be bound. The rows
+/// of a group lend their texts (`push_*`), a step that travels owns them.
 #[derive(Clone, Debug, Default)]
-pub struct Binds(Vec<Value>);
+pub struct Binds<'a>(Vec<Value<'a>>);
 
-impl Binds {
+impl<'a> Binds<'a> {
     pub fn text(mut self, value: &str) -> Self {
-        self.push_text(value);
+        self.push_text(value.to_owned());
         self
     }
 
@@ -206,7 +226,7 @@ impl Binds {
     }
 
     pub fn maybe_text(mut self, value: Option<&str>) -> Self {
-        self.push_maybe_text(value);
+        self.push_maybe_text(value.map(str::to_owned));
         self
     }
 
@@ -215,7 +235,7 @@ impl Binds {
         self
     }
 
-    pub fn push_text(&mut self, value: impl Into<String>) {
+    pub fn push_text(&mut self, value: impl Into<Cow<'a, str>>) {
         self.0.push(Value::Text(value.into()));
     }
 
@@ -231,7 +251,7 @@ impl Binds {
         self.0.push(Value::Blob(value));
     }
 
-    pub fn push_maybe_text(&mut self, value: Option<impl Into<String>>) {
+    pub fn push_maybe_text(&mut self, value: Option<impl Into<Cow<'a, str>>>) {
         self.0.push(value.map_or(Value::Absent(Kind::Text), |text| Value::Text(text.into())));
     }
 
@@ -255,45 +275,57 @@ impl Binds {
             .sum()
     }
 
-    fn into_arguments(self) -> AnyArguments {
-        let mut arguments = AnyArguments::default();
-        arguments.reserve(self.0.len(), 0);
-        for value in self.0 {
-            let added = match value {
-                Value::Text(text) => arguments.add(text),
-                Value::Int(int) => arguments.add(int),
-                Value::Double(double) => arguments.add(double),
-                Value::Blob(bytes) => arguments.add(bytes.as_slice()),
-                Value::Absent(Kind::Text) => arguments.add(None::<String>),
-                Value::Absent(Kind::Int) => arguments.add(None::<i64>),
-                Value::Absent(Kind::Double) => arguments.add(None::<f64>),
-                Value::Absent(Kind::Blob) => arguments.add(None::<Vec<u8>>),
-            };
-            // Invariant: encoding these kinds into the driver's neutral form only moves them.
-            added.expect("plain values encode");
+    /// The values, when they are as many as the statement takes.
+    pub(super) fn counted(&self, name: &'static str, params: usize) -> Result<&[Value<'a>], sqlx::Error> {
+        if self.0.len() == params {
+            return Ok(&self.0);
         }
-        arguments
+        Err(sqlx::Error::Encode(format!("{name} takes {params} parameters, {} were bound", self.0.len()).into()))
     }
+
+    /// Room for the next row.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+fn arguments(values: &[Value<'_>]) -> AnyArguments {
+    let mut arguments = AnyArguments::default();
+    arguments.reserve(values.len(), 0);
+    for value in values {
+        let added = match value {
+            Value::Text(text) => arguments.add(text.as_ref()),
+            Value::Int(int) => arguments.add(*int),
+            Value::Double(double) => arguments.add(*double),
+            Value::Blob(bytes) => arguments.add(bytes.as_slice()),
+            Value::Absent(Kind::Text) => arguments.add(None::<String>),
+            Value::Absent(Kind::Int) => arguments.add(None::<i64>),
+            Value::Absent(Kind::Double) => arguments.add(None::<f64>),
+            Value::Absent(Kind::Blob) => arguments.add(None::<Vec<u8>>),
+        };
+        // Invariant: encoding these kinds into the driver's neutral form only copies them.
+        added.expect("plain values encode");
+    }
+    arguments
 }
 
 /// Runs a statement; how many rows it touched.
 pub(super) async fn execute(
     on: &mut AnyConnection,
     statement: &'static Statement,
-    binds: Binds,
+    binds: Binds<'_>,
 ) -> Result<u64, sqlx::Error> {
-    let arguments = checked(statement.name, statement.params, binds)?;
+    let arguments = arguments(binds.counted(statement.name, statement.params)?);
     let query = sqlx::query_with(statement.sql, arguments);
     Ok(timed(statement.name, limits::STORE_WRITE_MAX, query.execute(on)).await?.rows_affected())
 }
 
-/// Runs a multi-row statement over all rows, up to `ROWS_MAX` in one go; what it returned.
-pub(super) async fn execute_rows<R>(
+/// Runs a multi-row statement over all rows on a server, up to `ROWS_MAX` in one go; what it returned.
+pub(super) async fn execute_rows<'a, R>(
     on: &mut AnyConnection,
-    engine: Engine,
     multi: &'static Multi,
-    rows: &[&R],
-    bind: fn(&R, &mut Binds),
+    rows: &[&'a R],
+    bind: fn(&'a R, &mut Binds<'a>),
 ) -> Result<Vec<AnyRow>, sqlx::Error> {
     let mut returned = Vec::new();
     let width = multi.width();
@@ -307,8 +339,8 @@ pub(super) async fn execute_rows<R>(
             let above = binds.0[binds.0.len() - width].kind();
             binds.push_absent(above);
         }
-        let arguments = checked(multi.name, SIZES[size] * width, binds)?;
-        let query = sqlx::query_with(multi.text(engine, size), arguments);
+        let arguments = arguments(binds.counted(multi.name, SIZES[size] * width)?);
+        let query = sqlx::query_with(multi.text(Engine::Postgres, size), arguments);
         if multi.returns_rows() {
             returned.append(&mut timed(multi.name, limits::STORE_WRITE_MAX, query.fetch_all(&mut *on)).await?);
         } else {
@@ -322,12 +354,12 @@ pub(super) async fn execute_rows<R>(
 pub(super) async fn fetch_all<'e, E>(
     on: E,
     statement: &'static Statement,
-    binds: Binds,
+    binds: Binds<'_>,
 ) -> Result<Vec<AnyRow>, StoreError>
 where
     E: sqlx::Executor<'e, Database = sqlx::Any>,
 {
-    let arguments = checked(statement.name, statement.params, binds)?;
+    let arguments = arguments(binds.counted(statement.name, statement.params)?);
     let query = sqlx::query_with(statement.sql, arguments);
     Ok(timed(statement.name, limits::STORE_READ_MAX, query.fetch_all(on)).await?)
 }
@@ -336,21 +368,14 @@ where
 pub(super) async fn fetch_one<'e, E>(
     on: E,
     statement: &'static Statement,
-    binds: Binds,
+    binds: Binds<'_>,
 ) -> Result<Option<AnyRow>, StoreError>
 where
     E: sqlx::Executor<'e, Database = sqlx::Any>,
 {
-    let arguments = checked(statement.name, statement.params, binds)?;
+    let arguments = arguments(binds.counted(statement.name, statement.params)?);
     let query = sqlx::query_with(statement.sql, arguments);
     Ok(timed(statement.name, limits::STORE_READ_MAX, query.fetch_optional(on)).await?)
-}
-
-fn checked(name: &'static str, params: usize, binds: Binds) -> Result<AnyArguments, sqlx::Error> {
-    if binds.0.len() == params {
-        return Ok(binds.into_arguments());
-    }
-    Err(sqlx::Error::Encode(format!("{name} takes {params} parameters, {} were bound", binds.0.len()).into()))
 }
 
 /// Runs one call under its deadline, and tells of it by name when it was slow.
@@ -367,12 +392,16 @@ async fn timed<T>(
             format!("{name} gave no answer within {} s", at_most.as_secs()),
         ))),
     };
+    tell_when_slow(name, begun);
+    answer
+}
+
+pub(super) fn tell_when_slow(name: &'static str, begun: Instant) {
     let took = begun.elapsed();
     if took > limits::STORE_SLOW {
         metrics::counter!("gatepost_store_slow_total", "statement" => name).increment(1);
         tracing::warn!(statement = name, took_ms = took.as_millis() as u64, "the store was slow");
     }
-    answer
 }
 
 /// Columns by name, as the types that the house uses.
@@ -428,8 +457,18 @@ mod tests {
     }
 
     #[test]
+    fn one_row_needs_no_table_of_rows() {
+        static INSERT: Multi = Multi::insert("insert", "t", &["a", "b"], "a");
+        assert_eq!(INSERT.single(Engine::Postgres), "INSERT INTO t (a, b) VALUES ($1, $2) ON CONFLICT (a) DO NOTHING");
+        static UPDATE: Multi =
+            Multi::update("update", "UPDATE t SET b = v.column2", "?, CAST(? AS BIGINT)", "WHERE a = v.column1");
+        assert_eq!(UPDATE.single(Engine::Sqlite), "UPDATE t SET b = CAST($2 AS BIGINT) WHERE a = $1");
+        assert!(UPDATE.text(Engine::Sqlite, 1).contains(" FROM (VALUES (?, CAST(? AS BIGINT)), (?, "));
+    }
+
+    #[test]
     fn a_wrong_number_of_values_is_an_error_and_not_a_null() {
-        assert!(checked("x", 2, Binds::default().int(1)).is_err());
-        assert!(checked("x", 1, Binds::default().int(1)).is_ok());
+        assert!(Binds::default().int(1).counted("x", 2).is_err());
+        assert!(Binds::default().int(1).counted("x", 1).is_ok());
     }
 }

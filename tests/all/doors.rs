@@ -78,7 +78,7 @@ impl Web {
                 refused: None,
                 left_out: vec![],
             },
-            store: status::Store { engine: "sqlite".into(), state: "up".into() },
+            store: status::Store { engine: "sqlite".into(), state: "up".into(), reason: None },
             listeners: vec![],
         };
         web::Context {

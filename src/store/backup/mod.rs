@@ -122,12 +122,14 @@ pub async fn backup(
 /// SQLite copies itself; the schema's version.
 async fn vacuum_into(from: &Location, part: &Part) -> Result<i64, BackupError> {
     let failed = BackupError::at(from);
-    let to = part.path().to_str().ok_or_else(|| BackupError::file(part.path(), "the name is not UTF-8"))?;
+    // As a URI that may not make the file: when the part is dropped before SQLite opens it, nobody waits
+    // for this copy any more, and nobody would remove it.
+    let to = part.location().url(Access::Alone).replacen("sqlite:", "file:", 1);
     let mut source = pool::connect(from, Access::Copy).await.map_err(&failed)?;
     let version = known_version(&mut source, from).await?;
     let mut name = sqlx::any::AnyArguments::default();
     // Invariant: a text is encoded by moving it.
-    name.add(to.to_owned()).expect("a text encodes");
+    name.add(to).expect("a text encodes");
     copy::execute(&mut source, "VACUUM INTO $1".to_owned(), name).await.map_err(&failed)?;
     close(source, from).await?;
     Ok(version)

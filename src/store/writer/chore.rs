@@ -3,16 +3,16 @@
 
 use super::super::dialect::{COMMIT, Engine, ROLLBACK};
 use super::super::error::StoreError;
-use super::super::statement::{Binds, Statement, execute};
+use super::super::link::Link;
+use super::super::statement::{Binds, Statement};
 use crate::base::limits;
-use sqlx::AnyConnection;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// One statement to be repeated until it touches less than its limit. Its last parameter is that limit.
 pub struct Chore {
     pub(in crate::store) statement: &'static Statement,
-    pub(in crate::store) binds: Binds,
+    pub(in crate::store) binds: Binds<'static>,
 }
 
 pub(super) struct Job {
@@ -38,7 +38,7 @@ impl Job {
         Self { chore, rows: FIRST_ROWS, touched: 0, answer }
     }
 
-    pub async fn slice(mut self, on: &mut AnyConnection, engine: Engine) -> Slice {
+    pub async fn slice(mut self, on: &mut Link, engine: Engine) -> Slice {
         if self.answer.is_closed() {
             return Slice::Over;
         }
@@ -61,16 +61,16 @@ impl Job {
         }
     }
 
-    async fn run(&self, on: &mut AnyConnection, engine: Engine) -> Result<u64, StoreError> {
-        execute(on, engine.begin(), Binds::default()).await?;
-        match execute(on, self.chore.statement, self.chore.binds.clone().int(self.rows)).await {
+    async fn run(&self, on: &mut Link, engine: Engine) -> Result<u64, StoreError> {
+        on.execute(engine.begin(), &Binds::default()).await?;
+        match on.execute(self.chore.statement, &self.chore.binds.clone().int(self.rows)).await {
             Ok(touched) => {
-                execute(on, &COMMIT, Binds::default()).await?;
+                on.execute(&COMMIT, &Binds::default()).await?;
                 Ok(touched)
             }
             Err(error) => {
-                let _ = execute(on, &ROLLBACK, Binds::default()).await;
-                Err(error.into())
+                let _ = on.execute(&ROLLBACK, &Binds::default()).await;
+                Err(error)
             }
         }
     }

@@ -8,14 +8,14 @@ use super::super::change::{Change, Step, Touches, Written};
 use super::super::dialect::{COMMIT, Engine, ROLLBACK};
 use super::super::error::StoreError;
 use super::super::events::{INSERT_EVENTS, bind_event};
+use super::super::link::Link;
 use super::super::mail::{
     self, Body, INSERT_ATTEMPTS, INSERT_BODIES, INSERT_DELIVERIES, INSERT_MESSAGES, SETTLE, WITHDRAW_ATTEMPTS,
     WITHDRAW_BODIES, WITHDRAW_CHUNKS, WITHDRAW_DELIVERIES, WITHDRAW_EVENTS, WITHDRAW_MESSAGE,
 };
-use super::super::statement::{Binds, Columns, Multi, execute, execute_rows, statements};
+use super::super::statement::{Binds, Multi, statements};
 use crate::base::clock::Time;
 use crate::base::id::{GroupId, MessageId};
-use sqlx::AnyConnection;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -47,18 +47,18 @@ pub(super) enum End {
 
 impl Group {
     /// One try to write all these changes in one transaction.
-    pub async fn write(&self, on: &mut AnyConnection, engine: Engine, changes: &[&Change]) -> End {
+    pub async fn write(&self, on: &mut Link, engine: Engine, changes: &[&Change]) -> End {
         match self.write_rows(on, engine, changes).await {
-            Ok(Some(written)) => match execute(on, &COMMIT, Binds::default()).await {
+            Ok(Some(written)) => match on.execute(&COMMIT, &Binds::default()).await {
                 Ok(_) => End::Committed(written),
-                Err(error) => End::Unknown(error.into(), written),
+                Err(error) => End::Unknown(error, written),
             },
-            Ok(None) => match execute(on, &ROLLBACK, Binds::default()).await {
+            Ok(None) => match on.execute(&ROLLBACK, &Binds::default()).await {
                 Ok(_) => End::CommittedBefore,
-                Err(error) => End::Broken(error.into()),
+                Err(error) => End::Broken(error),
             },
             Err(error) if error.is_temporary() => End::Broken(error),
-            Err(error) => match execute(on, &ROLLBACK, Binds::default()).await {
+            Err(error) => match on.execute(&ROLLBACK, &Binds::default()).await {
                 Ok(_) => End::RolledBack(error),
                 Err(_) => End::Broken(error),
             },
@@ -68,23 +68,23 @@ impl Group {
     /// Everything before COMMIT; none when this group is already committed.
     async fn write_rows(
         &self,
-        on: &mut AnyConnection,
+        on: &mut Link,
         engine: Engine,
         changes: &[&Change],
     ) -> Result<Option<Vec<Written>>, StoreError> {
-        execute(on, engine.begin(), Binds::default()).await?;
+        on.execute(engine.begin(), &Binds::default()).await?;
         let mark = Binds::default().text(self.id.as_str()).int(self.at.micros());
-        if execute(on, &MARK, mark).await? == 0 {
+        if on.execute(&MARK, &mark).await? == 0 {
             return Ok(None);
         }
-        insert(on, engine, &INSERT_MESSAGES, changes, |c| &c.messages, mail::bind_message).await?;
-        insert(on, engine, &INSERT_BODIES, changes, |c| &c.bodies, mail::bind_body).await?;
-        insert(on, engine, &INSERT_DELIVERIES, changes, |c| &c.deliveries, mail::bind_delivery).await?;
-        insert(on, engine, &INSERT_ATTEMPTS, changes, |c| &c.attempts, mail::bind_attempt).await?;
-        let written = settle(on, engine, changes).await?;
-        insert(on, engine, &INSERT_EVENTS, changes, |c| &c.events, bind_event).await?;
+        insert(on, &INSERT_MESSAGES, changes, |c| &c.messages, mail::bind_message).await?;
+        insert(on, &INSERT_BODIES, changes, |c| &c.bodies, mail::bind_body).await?;
+        insert(on, &INSERT_DELIVERIES, changes, |c| &c.deliveries, mail::bind_delivery).await?;
+        insert(on, &INSERT_ATTEMPTS, changes, |c| &c.attempts, mail::bind_attempt).await?;
+        let written = settle(on, changes).await?;
+        insert(on, &INSERT_EVENTS, changes, |c| &c.events, bind_event).await?;
         for step in changes.iter().flat_map(|change| &change.steps) {
-            let touched = execute(on, step.statement, step.binds.clone()).await?;
+            let touched = on.execute(step.statement, &step.binds).await?;
             if step.touches == Touches::One && touched != 1 {
                 let why = format!("{} found {touched} rows where there should be one", step.statement.name);
                 return Err(StoreError::Conflict { why });
@@ -94,29 +94,29 @@ impl Group {
     }
 }
 
-async fn insert<R>(
-    on: &mut AnyConnection,
-    engine: Engine,
+async fn insert<'a, R>(
+    on: &mut Link,
     multi: &'static Multi,
-    changes: &[&Change],
+    changes: &[&'a Change],
     rows_of: fn(&Change) -> &Vec<R>,
-    bind: fn(&R, &mut Binds),
+    bind: fn(&'a R, &mut Binds<'a>),
 ) -> Result<(), StoreError> {
     let rows: Vec<&R> = changes.iter().flat_map(|change| rows_of(change)).collect();
-    execute_rows(on, engine, multi, &rows, bind).await?;
+    if !rows.is_empty() {
+        on.execute_rows(multi, &rows, bind).await?;
+    }
     Ok(())
 }
 
 /// Settles all deliveries of the group at once, and tells each change which of its leases were lost.
-async fn settle(on: &mut AnyConnection, engine: Engine, changes: &[&Change]) -> Result<Vec<Written>, StoreError> {
+async fn settle(on: &mut Link, changes: &[&Change]) -> Result<Vec<Written>, StoreError> {
     let mut rows: Vec<_> = changes.iter().flat_map(|change| &change.settlements).collect();
     if rows.is_empty() {
         return Ok(vec![Written::default(); changes.len()]);
     }
     // In one order everywhere: two lanes that settle the same rows wait for each other, never in a ring.
     rows.sort_by(|a, b| a.delivery.cmp(&b.delivery));
-    let settled = execute_rows(on, engine, &SETTLE, &rows, mail::bind_settlement).await?;
-    let settled: HashSet<String> = settled.iter().map(|row| row.text("id")).collect::<Result<_, _>>()?;
+    let settled: HashSet<String> = on.execute_rows(&SETTLE, &rows, mail::bind_settlement).await?.into_iter().collect();
     Ok(changes
         .iter()
         .map(|change| Written {

@@ -6,16 +6,15 @@
 
 use super::chore::{Job, Slice};
 use super::group::{End, Group, withdrawal};
+use super::thread::Pulse;
 use super::{Command, Health, Trade};
 use crate::base::backoff::Backoff;
 use crate::base::id;
 use crate::base::limits;
 use crate::store::change::{Change, Written};
-use crate::store::dialect::{Access, Engine, Location};
+use crate::store::dialect::{Engine, Location};
 use crate::store::error::StoreError;
-use crate::store::pool;
-use sqlx::AnyConnection;
-use sqlx::Connection;
+use crate::store::link::Link;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,6 +31,7 @@ pub(super) struct Lane {
     /// Messages whose callers went away before they heard of them.
     unwanted: Vec<Change>,
     health: watch::Sender<Health>,
+    pulse: Pulse,
     commits: u64,
 }
 
@@ -50,14 +50,25 @@ impl Lane {
     ) -> Self {
         let engine = trade.location.engine();
         let (left, unwanted) = (VecDeque::new(), Vec::new());
-        Self { trade, engine, queue, left, jobs, job: None, unwanted, health, commits: 0 }
+        Self { trade, engine, queue, left, jobs, job: None, unwanted, health, pulse: Pulse::new(), commits: 0 }
+    }
+
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
+    pub fn health(&self) -> watch::Sender<Health> {
+        self.health.clone()
     }
 
     /// Works until every sender is gone and what they sent is answered.
     pub async fn run(mut self) {
         let Some(mut connection) = self.open().await else { return };
         loop {
-            let went = match self.next().await {
+            self.pulse.rests();
+            let next = self.next().await;
+            self.pulse.begins();
+            let went = match next {
                 Next::Closed => break,
                 Next::Job(job) => {
                     self.job = Some(job);
@@ -76,9 +87,11 @@ impl Lane {
                     Some(opened) => connection = opened,
                     None => return,
                 }
+            } else if self.pulse.came_back() {
+                self.say_up();
             }
         }
-        let _ = connection.close().await;
+        connection.close().await;
     }
 
     /// Waits for something to do. With work of its own under way it only looks whether mail is waiting.
@@ -109,6 +122,21 @@ impl Lane {
         Next::Group(self.gather(Some(&mut queue)))
     }
 
+    /// Who was just answered comes back at once with the next command: giving a large group this moment
+    /// keeps it together, where otherwise the first two would take the flush and leave the rest behind.
+    /// A lane on the runtime lets the others run instead; one that was not busy does not wait at all.
+    async fn let_return(&self, answered: usize) {
+        if !self.engine.works_in_the_caller() {
+            return tokio::task::yield_now().await;
+        }
+        let queue = self.queue.lock().await;
+        let expected = answered - answered / 4;
+        let patience = Instant::now() + limits::GROUP_RETURN_MAX;
+        while answered >= limits::GROUP_RETURN_COMMANDS_MIN && queue.len() < expected && Instant::now() < patience {
+            std::thread::sleep(limits::GROUP_RETURN_STEP);
+        }
+    }
+
     /// What is waiting, up to the bounds of a group.
     fn gather(&mut self, mut queue: Option<&mut mpsc::Receiver<Command>>) -> Vec<Command> {
         let mut group: Vec<Command> = Vec::new();
@@ -132,7 +160,7 @@ impl Lane {
     }
 
     /// Writes a group to its end. `Err`: the connection is gone, and every caller was answered.
-    async fn write_group(&mut self, connection: &mut AnyConnection, commands: Vec<Command>) -> Result<(), StoreError> {
+    async fn write_group(&mut self, connection: &mut Link, commands: Vec<Command>) -> Result<(), StoreError> {
         if commands.is_empty() {
             return Ok(());
         }
@@ -144,8 +172,8 @@ impl Lane {
         result
     }
 
-    async fn settle_group(&mut self, connection: &mut AnyConnection, commands: Vec<Command>) -> Result<(), StoreError> {
-        let group = self.new_group();
+    async fn settle_group(&mut self, connection: &mut Link, commands: Vec<Command>) -> Result<(), StoreError> {
+        let (group, size) = (self.new_group(), commands.len());
         let mut retried = Retried::No;
         // What the rows said before a COMMIT whose answer was lost.
         let mut said = None;
@@ -156,7 +184,7 @@ impl Lane {
                     for (command, written) in commands.into_iter().zip(written) {
                         self.answer(command, Ok(written));
                     }
-                    tokio::task::yield_now().await;
+                    self.let_return(size).await;
                     return Ok(());
                 }
                 End::CommittedBefore => {
@@ -200,7 +228,7 @@ impl Lane {
     /// One change of a group was refused: each goes alone, so that only the culprit hears of it.
     async fn write_singly(
         &mut self,
-        connection: &mut AnyConnection,
+        connection: &mut Link,
         mut commands: Vec<Command>,
         error: StoreError,
     ) -> Result<(), StoreError> {
@@ -223,7 +251,7 @@ impl Lane {
     }
 
     /// Between two groups: take back what nobody waited for, a slice of housekeeping, a log grown large.
-    async fn tidy(&mut self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+    async fn tidy(&mut self, connection: &mut Link) -> Result<(), StoreError> {
         while let Some(change) = self.unwanted.pop() {
             let group = self.new_group();
             match group.write(connection, self.engine, &[&change]).await {
@@ -250,14 +278,14 @@ impl Lane {
     }
 
     /// SQLite's log is cut by force when readers kept it from being cut by itself.
-    async fn watch_log(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+    async fn watch_log(&self, connection: &mut Link) -> Result<(), StoreError> {
         let Location::File(path) = &self.trade.location else { return Ok(()) };
         let mut log = path.clone().into_os_string();
         log.push("-wal");
         let Ok(found) = tokio::fs::metadata(log).await else { return Ok(()) };
         metrics::gauge!("gatepost_store_wal_bytes").set(found.len() as f64);
         if found.len() > limits::WAL_BYTES_MAX
-            && let Err(error) = pool::cut_log(connection, self.engine).await
+            && let Err(error) = connection.cut_log()
         {
             tracing::warn!(bytes = found.len(), %error, "the store's log is large and could not be cut yet");
         }
@@ -279,6 +307,14 @@ impl Lane {
         Group { id: id::new(at, &self.trade.random), at }
     }
 
+    fn say_up(&self) {
+        self.health.send_if_modified(|health| {
+            let came_up = *health != Health::Up;
+            *health = Health::Up;
+            came_up
+        });
+    }
+
     fn say_down(&self, error: &StoreError) {
         let why = error.to_string();
         self.health.send_if_modified(|health| {
@@ -295,16 +331,12 @@ impl Lane {
 
     /// Opens the connection, however long it takes, and refuses meanwhile what comes in. None: there is
     /// nobody left to work for.
-    async fn open(&mut self) -> Option<AnyConnection> {
+    async fn open(&mut self) -> Option<Link> {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2), self.trade.random.clone());
         loop {
             match self.reopen().await {
                 Ok(connection) => {
-                    self.health.send_if_modified(|health| {
-                        let came_up = *health != Health::Up;
-                        *health = Health::Up;
-                        came_up
-                    });
+                    self.say_up();
                     return Some(connection);
                 }
                 Err(error) => {
@@ -317,12 +349,11 @@ impl Lane {
         }
     }
 
-    async fn reopen(&self) -> Result<AnyConnection, StoreError> {
-        let mut connection = pool::connect(&self.trade.location, Access::Write).await?;
-        pool::demand_durability(&mut connection, self.engine).await?;
+    async fn reopen(&self) -> Result<Link, StoreError> {
+        let mut connection = Link::open(&self.trade.location).await?;
         // After a failed flush the kernel may show us pages that never reached the disk. Moving the log
         // into the file writes and flushes them anew, so that what we then find committed is on disk.
-        pool::checkpoint(&mut connection, self.engine).await?;
+        connection.checkpoint()?;
         Ok(connection)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Callers hand in a `Change` and wait. A lane (one for SQLite, a few for PostgreSQL) takes what is
 //! waiting, writes it in one transaction, commits once, and only then answers all of it. While one flush
-//! runs the next group gathers by itself: no timer, and the busier it gets the cheaper a mail becomes.
+//! runs the next group gathers by itself, and the busier it gets the cheaper a mail becomes.
 //!
 //! Promises: an answer `Ok` is on disk; after an answer `Err` nothing of that change is left; one bad
 //! change never fails its neighbours; a commit whose outcome is unknown is found out before anyone hears
@@ -11,6 +11,7 @@
 mod chore;
 mod group;
 mod lane;
+mod thread;
 
 pub use chore::Chore;
 pub(in crate::store) use group::STATEMENTS;
@@ -72,7 +73,10 @@ impl Writer {
         let mut tasks = JoinSet::new();
         for _ in 0..lanes {
             let lane = lane::Lane::new(trade.clone(), queue.clone(), jobs.take(), health_to.clone());
-            tasks.spawn(lane.run());
+            match trade.location.engine().works_in_the_caller() {
+                true => tasks.spawn(thread::run(lane)),
+                false => tasks.spawn(lane.run()),
+            };
         }
         let senders = RwLock::new(Some(Senders { commands, chores }));
         Self { senders, lanes: Mutex::new(tasks), health }
@@ -112,10 +116,15 @@ impl Writer {
     }
 
     async fn submit(&self, change: Change) -> Result<Written, StoreError> {
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         let command = Command { bytes: change.bytes(), change, answer };
         self.senders()?.commands.send(command).await.map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        if let Ok(result) = tokio::time::timeout(limits::STORE_ANSWER_MAX, &mut answered).await {
+            return result.map_err(|_| closed())?;
+        }
+        // From here on an answer finds nobody and the lane takes the change back, unless it came just now.
+        answered.close();
+        answered.try_recv().unwrap_or_else(|_| Err(StoreError::unavailable("it gave no answer in time")))
     }
 
     /// Runs a deletion or the like in slices between the groups until nothing is left to do; how many

@@ -1,0 +1,101 @@
+//! A thread of its own for a lane whose database works in the calling thread, and an eye on it: what
+//! hangs in the disk cannot be interrupted, but readiness can say so. (Its callers have their own
+//! deadline, see `Writer::submit`.)
+
+use super::Health;
+use super::lane::Lane;
+use crate::base::limits;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+
+/// What a lane tells of itself: since when it has been at work on one thing.
+#[derive(Clone)]
+pub(super) struct Pulse {
+    origin: Instant,
+    /// Milliseconds after `origin`, plus one; 0: it waits for work.
+    busy_since: Arc<AtomicU64>,
+    /// It was said to be down for taking too long.
+    stalled: Arc<AtomicBool>,
+}
+
+impl Pulse {
+    pub fn new() -> Self {
+        Self { origin: Instant::now(), busy_since: Arc::default(), stalled: Arc::default() }
+    }
+
+    pub fn begins(&self) {
+        self.busy_since.store(self.origin.elapsed().as_millis() as u64 + 1, Ordering::Relaxed);
+    }
+
+    pub fn rests(&self) {
+        self.busy_since.store(0, Ordering::Relaxed);
+    }
+
+    /// Has it just ended what took too long?
+    pub fn came_back(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed) && self.stalled.swap(false, Ordering::Relaxed)
+    }
+
+    /// How long the work at hand has taken so far.
+    fn busy_for(&self) -> Duration {
+        match self.busy_since.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => self.origin.elapsed().saturating_sub(Duration::from_millis(since - 1)),
+        }
+    }
+}
+
+/// Runs the lane in a thread of its own; the future ends when the lane does.
+pub(super) async fn run(lane: Lane) {
+    let (pulse, health) = (lane.pulse(), lane.health());
+    let (ends, mut ended) = oneshot::channel::<()>();
+    let runtime = Handle::current();
+    let thread = std::thread::Builder::new().name("gatepost-store".to_owned());
+    let started = thread.spawn(move || {
+        runtime.block_on(lane.run());
+        drop(ends);
+    });
+    if let Err(error) = started {
+        tracing::error!(%error, "no thread for the store's writer");
+        return;
+    }
+    while tokio::time::timeout(limits::STALL_LOOK_EVERY, &mut ended).await.is_err() {
+        if pulse.busy_for() > limits::STORE_WRITE_MAX {
+            say_stalled(&health);
+            pulse.stalled.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The lane itself says "up" again when it has come back.
+fn say_stalled(health: &watch::Sender<Health>) {
+    let why = format!("the disk has not answered for {} s", limits::STORE_WRITE_MAX.as_secs());
+    health.send_if_modified(|health| {
+        let was_up = *health == Health::Up;
+        if was_up {
+            tracing::error!(%why, "the store is down");
+            metrics::counter!("gatepost_store_down_total").increment(1);
+            *health = Health::Down { why };
+        }
+        was_up
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_is_busy_from_its_begin_to_its_rest() {
+        let pulse = Pulse::new();
+        assert_eq!(pulse.busy_for(), Duration::ZERO);
+        pulse.begins();
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(pulse.busy_for() >= Duration::from_millis(15));
+        pulse.rests();
+        assert_eq!(pulse.busy_for(), Duration::ZERO);
+    }
+}
