@@ -65,6 +65,9 @@ pub fn take_possession(config: &Config) -> Result<Possession, NotStarted> {
     // What is made from here on is mail and keys: nobody else's to read.
     umask(Mode::from_bits_truncate(0o077));
     let identity = identity(&config.server)?;
+    if let Some(identity) = &identity {
+        identity.demand_that_we_may()?;
+    }
     make_data_dir(&config.server, identity.as_ref())?;
     if let Some(identity) = &identity {
         identity.become_it()?;

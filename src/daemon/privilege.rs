@@ -39,16 +39,24 @@ impl Identity {
         Uid::effective() == self.uid && Gid::effective() == self.gid
     }
 
+    /// Said before anything is made that would have to be given away.
+    pub fn demand_that_we_may(&self) -> Result<(), NotStarted> {
+        if self.is_us() || Uid::effective().is_root() {
+            return Ok(());
+        }
+        Err(NotStarted::new(format!(
+            "cannot become {}: only root can become another user; start as root, or leave out server.user",
+            self.name
+        )))
+    }
+
     /// Becomes this user for good. Groups first, then the group, then the user: the other way round the
     /// right to change the groups would be gone, and root's would stay.
     pub fn become_it(&self) -> Result<(), NotStarted> {
         if self.is_us() {
             return Ok(());
         }
-        let failed = |why: nix::Error| {
-            let hint = if Uid::effective().is_root() { "" } else { ": only root can become another user" };
-            NotStarted::new(format!("cannot become {}: {why}{hint}", self.name))
-        };
+        let failed = |why: nix::Error| NotStarted::new(format!("cannot become {}: {why}", self.name));
         initgroups(&self.c_name(), self.gid).map_err(failed)?;
         setgid(self.gid).map_err(failed)?;
         setuid(self.uid).map_err(failed)?;

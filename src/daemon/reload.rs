@@ -49,8 +49,8 @@ impl Reloader {
         match self.try_out() {
             Ok(tried) => self.swap(tried).await,
             Err(why) => {
-                ReloadRefused { why: &why }.record();
                 self.house.refuse(why.join("\n"));
+                ReloadRefused { why: &why }.record();
             }
         }
         notify::tell(notify::State::Ready("serving"));

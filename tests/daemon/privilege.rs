@@ -162,6 +162,7 @@ fn root_opens_the_ports_and_is_nobody_from_then_on() {
         yard.configure_server("user = \"nobody\"", &doors(&["127.0.0.1:2525"]));
         let ran = yard.run(&["serve"]);
         assert!(ran.code == Some(1) && ran.err.contains("only root can become another user"), "{ran:?}");
+        assert!(!yard.path("data").exists());
         return;
     }
     let nobody = nobody();

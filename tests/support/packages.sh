@@ -16,6 +16,8 @@ need curl curl
 need openssl openssl
 need python3 python3
 need setpriv util-linux
+need unshare util-linux
+need ip iproute2
 
 updated=
 update() {
