@@ -4,6 +4,8 @@
 mod check;
 #[path = "daemon/database.rs"]
 mod database;
+#[path = "daemon/directory.rs"]
+mod directory;
 #[path = "daemon/keys.rs"]
 mod keys;
 #[path = "daemon/logs.rs"]

@@ -9,6 +9,7 @@ use crate::base::ready::Readiness;
 use crate::base::shutdown::{Phase, Shutdown};
 use crate::config::{Config, Origin};
 use crate::http::status;
+use crate::model::directory::{Directory, DirectoryHandle};
 use crate::store::Store;
 use crate::store::writer::Health;
 use arc_swap::ArcSwap;
@@ -25,6 +26,7 @@ pub struct House {
     pub readiness: Readiness,
     pub shutdown: Shutdown,
     pub running: ArcSwap<Running>,
+    pub directory: DirectoryHandle,
     started_at: Time,
     doors: Mutex<Vec<OpenDoor>>,
     last_reload: Mutex<LastReload>,
@@ -65,6 +67,7 @@ impl House {
             doors: Mutex::new(Vec::new()),
             last_reload: Mutex::default(),
             engine,
+            directory: DirectoryHandle::new(Directory::default()),
             store_trouble: ArcSwap::from_pointee(Some("it is being opened".to_owned())),
             clock,
         })
@@ -143,6 +146,18 @@ impl House {
         }
     }
 
+    fn directory_status(&self) -> status::Directory {
+        let directory = self.directory.load();
+        status::Directory {
+            version: directory.version(),
+            domains: directory.domains().len(),
+            credentials: directory.credentials().len(),
+            relays: directory.relays().len(),
+            mailboxes: directory.mailboxes().len(),
+            routes: directory.routes().len(),
+        }
+    }
+
     fn store_status(&self) -> status::Store {
         let reason = self.store_trouble.load().as_ref().clone();
         let state = if reason.is_none() { "up" } else { "down" };
@@ -171,6 +186,7 @@ impl House {
                 left_out: last.left_out,
             },
             store: self.store_status(),
+            directory: self.directory_status(),
             listeners: self.doors().iter().map(listener_status).collect(),
         }
     }

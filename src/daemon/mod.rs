@@ -5,6 +5,7 @@
 //! ports are bound (`sockets`) and root is given up (`privilege`).
 
 mod build;
+mod directory;
 mod doors;
 mod drain;
 mod happenings;

@@ -5,6 +5,7 @@
 //! can fail. One thing alone may be left out and the rest go on: a listener on a port that this process
 //! no longer has the right to bind.
 
+use super::directory::Keeper;
 use super::doors::{self, Applied, Contexts, Moves, OpenDoor, Wanted};
 use super::happenings::{DoorLeftOut, ReloadRefused, Reloaded};
 use super::house::House;
@@ -21,6 +22,7 @@ use std::time::Duration;
 /// What a reload works on.
 pub struct Reloader {
     pub house: Arc<House>,
+    pub keeper: Arc<Keeper>,
     pub sockets: Sockets,
     pub contexts: Contexts,
     pub certificates: Certificates,
@@ -117,6 +119,7 @@ impl Reloader {
             DoorLeftOut { why }.record();
         }
         let generation = self.house.take_up(config, left_out);
+        self.keeper.refresh().await;
         Reloaded { generation, opened, changed, closed, waiting: &waiting }.record();
     }
 

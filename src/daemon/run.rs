@@ -1,6 +1,7 @@
 //! The life of the daemon, from the configuration to the last word.
 
 use super::build::{self, Prepared};
+use super::directory::Keeper;
 use super::doors::{self, Contexts, OpenDoor, Wanted};
 use super::happenings::Started;
 use super::house::{House, LISTENERS};
@@ -63,20 +64,21 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
         .partition(|((_, wanted), _)| matches!(wanted, Wanted::Http(_)));
     open_doors(&house, http, &contexts)?;
     notify::tell(notify::State::Status("opening the store"));
-    let Some((store, lease)) = open_or_end(&house, &prepared, &mut signals).await? else {
+    let Some(Opened { store, lease, keeper }) = open_or_end(&house, &prepared, &mut signals).await? else {
         drain::drain(&house, None, control).await;
         return Ok(());
     };
     // Looked at once before anyone is told that we are ready, then followed.
     house.note_store(&store.health().borrow());
     tokio::spawn(house.clone().watch_store(store.clone()));
+    tokio::spawn(keeper.clone().keep());
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
     open_doors(&house, smtp, &contexts)?;
     house.readiness.holds(LISTENERS);
     say_ready(&house, &prepared, &lease, begun);
 
     let Prepared { sockets, log_file, .. } = prepared;
-    let reloader = Reloader { house: house.clone(), sockets, contexts, certificates, log_file };
+    let reloader = Reloader { house: house.clone(), keeper, sockets, contexts, certificates, log_file };
     serve_signals(&reloader, &mut signals).await;
     end(&house, store, lease, control, &mut signals).await;
     Ok(())
@@ -111,11 +113,11 @@ fn open_doors(house: &House, bound: Vec<BoundDoor>, contexts: &Contexts) -> Resu
 
 /// The store, opened; none when we are asked to stop meanwhile. A reload waits until it is open.
 async fn open_or_end(
-    house: &House,
+    house: &Arc<House>,
     prepared: &Prepared,
     signals: &mut Signals,
-) -> Result<Option<(Arc<Store>, Lease)>, NotStarted> {
-    let mut opening = pin!(open_store(prepared));
+) -> Result<Option<Opened>, NotStarted> {
+    let mut opening = pin!(open_store(house, prepared));
     loop {
         tokio::select! {
             // An attempt that is dropped rolls back: nothing is lost that was answered.
@@ -126,13 +128,20 @@ async fn open_or_end(
     }
 }
 
+/// The store, our place in it, and who keeps its directory true.
+struct Opened {
+    store: Arc<Store>,
+    lease: Lease,
+    keeper: Arc<Keeper>,
+}
+
 /// Opens the store, however long it takes to come up. One that refuses us will not change its mind by
 /// waiting.
-async fn open_store(prepared: &Prepared) -> Result<(Arc<Store>, Lease), NotStarted> {
+async fn open_store(house: &Arc<House>, prepared: &Prepared) -> Result<Opened, NotStarted> {
     let mut pauses = Backoff::new(limits::STORE_OPEN_PAUSE_FIRST, limits::STORE_OPEN_PAUSE_LONGEST, Random::System);
     let server = &prepared.config.server;
     loop {
-        let error = match open_once(prepared, server.hostname.as_str()).await {
+        let error = match open_once(house, prepared).await {
             Ok(opened) => return Ok(opened),
             Err(error) => error,
         };
@@ -149,10 +158,12 @@ async fn open_store(prepared: &Prepared) -> Result<(Arc<Store>, Lease), NotStart
     }
 }
 
-async fn open_once(prepared: &Prepared, name: &str) -> Result<(Arc<Store>, Lease), StoreError> {
+async fn open_once(house: &Arc<House>, prepared: &Prepared) -> Result<Opened, StoreError> {
     let store = Arc::new(Store::open(build::opening(prepared)).await?);
+    let name = prepared.config.server.hostname.as_str();
     let lease = store.start_node(name, env!("CARGO_PKG_VERSION")).await?;
-    Ok((store, lease))
+    let keeper = Keeper::start(house.clone(), store.clone()).await?;
+    Ok(Opened { store, lease, keeper })
 }
 
 fn say_ready(house: &House, prepared: &Prepared, lease: &Lease, begun: Instant) {

@@ -180,6 +180,7 @@ mod tests {
                 left_out: vec![],
             },
             store: status::Store { engine: "sqlite".into(), state: "up".into(), reason: None },
+            directory: Default::default(),
             listeners: vec![],
         };
         Context {

@@ -15,6 +15,7 @@ pub struct Status {
     pub reasons: Vec<String>,
     pub config: Config,
     pub store: Store,
+    pub directory: Directory,
     pub listeners: Vec<Listener>,
 }
 
@@ -45,6 +46,18 @@ pub struct Store {
     /// `up` or `down`.
     pub state: String,
     pub reason: Option<String>,
+}
+
+/// What this node knows by heart.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Directory {
+    /// Of the store's half; grows with each change made through the API.
+    pub version: i64,
+    pub domains: usize,
+    pub credentials: usize,
+    pub relays: usize,
+    pub mailboxes: usize,
+    pub routes: usize,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -79,6 +79,7 @@ impl Web {
                 left_out: vec![],
             },
             store: status::Store { engine: "sqlite".into(), state: "up".into(), reason: None },
+            directory: Default::default(),
             listeners: vec![],
         };
         web::Context {

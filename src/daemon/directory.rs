@@ -1,0 +1,113 @@
+//! Keeps the directory true: assembled at start, again at each reload, and whenever another node or the
+//! API moved the version in the store, which is looked at every second.
+
+use super::house::House;
+use crate::base::id;
+use crate::base::limits;
+use crate::base::random::Random;
+use crate::base::shutdown::Phase;
+use crate::config::Config;
+use crate::model::directory::{Directory, DirectoryRows, Parts};
+use crate::model::name::Name;
+use crate::model::people::Tenant;
+use crate::store::{Change, Store, StoreError, directory, people};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+pub struct Keeper {
+    house: Arc<House>,
+    store: Arc<Store>,
+    /// As last read: what a reload goes by while the store is down.
+    rows: Mutex<DirectoryRows>,
+}
+
+impl Keeper {
+    /// The first directory; an error when the store does not give its half.
+    pub async fn start(house: Arc<House>, store: Arc<Store>) -> Result<Arc<Self>, StoreError> {
+        let keeper = Arc::new(Self { house, store, rows: Mutex::default() });
+        keeper.try_refresh().await?;
+        Ok(keeper)
+    }
+
+    /// Takes up a new configuration, with what the store says now or said last.
+    pub async fn refresh(&self) {
+        if let Err(error) = self.try_refresh().await {
+            tracing::warn!(%error, "the directory goes by what the store said last");
+            self.assemble(&*self.rows.lock().await);
+        }
+    }
+
+    /// Looks at the version until the daemon drains.
+    pub async fn keep(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.house.shutdown.reached(Phase::Draining) => return,
+                () = tokio::time::sleep(limits::DIRECTORY_POLL) => {}
+            }
+            // A store that does not answer is told of by its health; the directory stays as it is.
+            let Ok(version) = self.store.directory_version().await else { continue };
+            if version != self.house.directory.load().version() {
+                self.refresh().await;
+            }
+        }
+    }
+
+    async fn try_refresh(&self) -> Result<(), StoreError> {
+        let running = self.house.running.load_full();
+        self.enter_tenants(&running.config).await?;
+        let read = self.store.directory_rows().await?;
+        let mut rows = self.rows.lock().await;
+        *rows = read;
+        self.assemble(&rows);
+        Ok(())
+    }
+
+    fn assemble(&self, rows: &DirectoryRows) {
+        let running = self.house.running.load_full();
+        let config = &running.config;
+        let parts = Parts {
+            relays: &config.relay,
+            domains: &config.domain,
+            credentials: &config.credential,
+            mailboxes: &config.mailbox,
+            routes: &config.route,
+        };
+        let (directory, troubles) = Directory::assemble(&parts, rows);
+        for trouble in troubles {
+            tracing::warn!(%trouble, "in the directory");
+        }
+        self.house.directory.replace(directory);
+    }
+
+    /// Tenants that only the file names get their row, so that mail has an owner to be stored under.
+    async fn enter_tenants(&self, config: &Config) -> Result<(), StoreError> {
+        for name in tenants_of(config) {
+            if self.store.tenant(name.as_str()).await?.is_some() {
+                continue;
+            }
+            let now = self.house.clock.now();
+            let tenant = Tenant {
+                id: id::new(now, &Random::System),
+                name: name.to_string(),
+                created_at: now,
+                disabled_at: None,
+                deleted_at: None,
+            };
+            let entered = Change::of(people::new_tenant(&tenant)).with(directory::changed(now));
+            match self.store.write(entered).await {
+                // Another node was faster.
+                Ok(_) | Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tenants_of(config: &Config) -> BTreeSet<&Name> {
+    let domains = config.domain.iter().map(|domain| &domain.tenant);
+    let credentials = config.credential.iter().map(|credential| &credential.tenant);
+    let mailboxes = config.mailbox.iter().map(|mailbox| &mailbox.tenant);
+    domains.chain(credentials).chain(mailboxes).collect()
+}
