@@ -106,7 +106,7 @@ fn signals_are_heard_while_the_store_is_silent() {
     // It has begun to wait for the database.
     let _connection = silent.accept().unwrap();
     let status = eventually(|| yard.path("data/control.sock").exists().then(|| daemon.status())).unwrap();
-    assert_eq!((&status["ready"], &status["store"]["state"]), (&false.into(), &"being opened".into()));
+    assert_eq!((&status["ready"], &status["store"]["state"]), (&false.into(), &"down".into()));
     let http = daemon.address("http");
     assert_eq!((try_get(http, "/healthz").unwrap().0, try_get(http, "/readyz").unwrap().0), (200, 503));
     daemon.signal(Signal::SIGHUP);
