@@ -250,6 +250,10 @@ pub const COPY_BYTES_MAX: i64 = 4 << 20;
 /// domains fits.
 pub const DEFINITION_BYTES_MAX: usize = 1 << 20;
 
+/// Values in one such definition, lists and tables included: each unknown one costs a search for the
+/// nearest known.
+pub const DEFINITION_NODES_MAX: usize = 20_000;
+
 /// How often the version row is polled: a key revoked on one node is dead on the others within two
 /// of these.
 pub const DIRECTORY_POLL: Duration = Duration::from_secs(1);

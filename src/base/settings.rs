@@ -7,6 +7,7 @@
 
 mod environment;
 mod finding;
+mod json;
 mod reader;
 mod scalar;
 mod secret;
@@ -17,6 +18,7 @@ mod words;
 
 pub use environment::Environment;
 pub use finding::{Finding, Severity, nearest};
+pub use json::read_json;
 pub use reader::{Open, Read, Reader};
 pub use scalar::{Form, Scalar, Wrong, quoted};
 pub(crate) use section::settings;

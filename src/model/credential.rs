@@ -83,3 +83,45 @@ impl Scalar for Covers {
         }
     }
 }
+
+/// How many hosts a network opens the door to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// All of them: an open relay.
+    World,
+    /// More than anybody's own.
+    Wide,
+    Own,
+}
+
+pub fn reach(network: &IpNet) -> Reach {
+    match network.prefix_len() {
+        0 => Reach::World,
+        length if length < widest(network) => Reach::Wide,
+        _ => Reach::Own,
+    }
+}
+
+/// IPv4: /8 is the largest private network. IPv6: /32 is what a whole provider is given.
+pub fn widest(network: &IpNet) -> u8 {
+    match network {
+        IpNet::V4(_) => 8,
+        IpNet::V6(_) => 32,
+    }
+}
+
+/// A hash that was cut off on its way would otherwise be taken for a password.
+pub fn is_half_a_hash(password: &str) -> bool {
+    password.starts_with("$argon2") && password.split('$').filter(|part| !part.is_empty()).count() != 5
+}
+
+/// RFC 5803 2's form as PostgreSQL and `gatepost password` write it.
+pub fn is_scram(text: &str) -> bool {
+    let Some((head, keys)) = text.strip_prefix("SCRAM-SHA-256$").and_then(|rest| rest.split_once('$')) else {
+        return false;
+    };
+    let (Some((iterations, salt)), Some((stored, server))) = (head.split_once(':'), keys.split_once(':')) else {
+        return false;
+    };
+    iterations.parse::<u32>().is_ok_and(|n| n > 0) && ![salt, stored, server].iter().any(|part| part.is_empty())
+}

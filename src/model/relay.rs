@@ -38,3 +38,47 @@ words! {
         Implicit = "implicit",
     }
 }
+
+/// How a stranger on the way could read a relay's password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposure {
+    Clear,
+    Opportunistic,
+    Unverified,
+}
+
+impl Exposure {
+    /// The setting that causes it.
+    pub fn key(self) -> &'static str {
+        if self == Self::Unverified { "verify" } else { "tls" }
+    }
+
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::Clear => "this sends it in clear",
+            Self::Opportunistic => "an attacker who removes STARTTLS gets it in clear",
+            Self::Unverified => "anyone with any certificate gets it",
+        }
+    }
+
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Clear | Self::Opportunistic => "use tls = \"starttls\" or \"implicit\"",
+            Self::Unverified => "leave verify = true",
+        }
+    }
+}
+
+impl Relay {
+    /// A username needs verified TLS, unless it never leaves this machine.
+    pub fn exposure(&self) -> Option<Exposure> {
+        if self.username.is_none() || self.host.is_loopback() {
+            return None;
+        }
+        match self.tls {
+            Tls::None => Some(Exposure::Clear),
+            Tls::Opportunistic => Some(Exposure::Opportunistic),
+            Tls::Starttls | Tls::Implicit => (!self.verify).then_some(Exposure::Unverified),
+        }
+    }
+}

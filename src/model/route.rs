@@ -162,6 +162,14 @@ impl Action {
     }
 }
 
+impl Route {
+    /// What refuses or forgets a mail leaves nothing for other actions to do: which of several does.
+    pub fn lonely_action(&self) -> Option<usize> {
+        let last = self.actions.iter().position(|action| matches!(action, Action::Reject(_) | Action::Discard));
+        last.filter(|_| self.actions.len() > 1)
+    }
+}
+
 /// What a refused sender is told: one printable line, safe behind a reply code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason(String);

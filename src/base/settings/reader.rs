@@ -16,6 +16,14 @@ pub struct Reader<'a> {
     masks: Vec<Span>,
     secret_files: Vec<(Span, PathBuf)>,
     partial: Partial,
+    outside: Outside,
+}
+
+/// May values come from files and variables of this machine?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outside {
+    Open,
+    Closed,
 }
 
 /// What a reader learnt beside the values.
@@ -31,9 +39,33 @@ pub struct Read {
 impl<'a> Reader<'a> {
     /// Relative paths are meant from `directory`.
     pub fn new(environment: &'a Environment, directory: &'a Path) -> Self {
-        let (findings, masks, secret_files) = (Vec::new(), Vec::new(), Vec::new());
-        let (subject, partial) = (String::new(), Partial::new());
-        Self { environment, directory, subject, findings, masks, secret_files, partial }
+        Self {
+            environment,
+            directory,
+            subject: String::new(),
+            findings: Vec::new(),
+            masks: Vec::new(),
+            secret_files: Vec::new(),
+            partial: Partial::new(),
+            outside: Outside::Open,
+        }
+    }
+
+    /// For settings that were not written by this machine's admin: they name no file and no variable.
+    pub fn closed(environment: &'a Environment, directory: &'a Path) -> Self {
+        Self { outside: Outside::Closed, ..Self::new(environment, directory) }
+    }
+
+    /// Reports a value that would come from outside; false where it may.
+    pub(super) fn refuses_outside(&mut self, node: &Node, what: &str) -> bool {
+        if self.outside == Outside::Open {
+            return false;
+        }
+        self.mask_texts(node);
+        let message = format!("{} takes no {what} in the store", self.subject);
+        let label = "an entry of the store is the same on every node, and reads nothing of this machine";
+        self.report(Finding::error(node.span, message).label(label).help("give the value itself"));
+        true
     }
 
     pub fn finish(self) -> Read {

@@ -45,6 +45,8 @@ pub trait Scalar: Sized + Clone + PartialEq {
     const EXPECTS: &'static str;
     /// The words it takes, when they are a fixed list.
     const WORDS: &'static [&'static str] = &[];
+    /// Is it the name of a file of this machine?
+    const NAMES_A_FILE: bool = false;
 
     fn parse(text: &str) -> Result<Self, Wrong>;
 
@@ -224,6 +226,7 @@ impl Scalar for IpNet {
 
 impl Scalar for PathBuf {
     const EXPECTS: &'static str = "the path of a file or directory";
+    const NAMES_A_FILE: bool = true;
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         if text.contains('\0') { Err(Wrong::because("it holds a NUL byte")) } else { Ok(PathBuf::from(text)) }

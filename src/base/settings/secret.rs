@@ -22,6 +22,7 @@ impl Value for Secret<String> {
                 reader.mask(node.span);
                 Some(Secret::new(text.clone()))
             }
+            Kind::Table(_) if reader.refuses_outside(node, "file and no variable") => None,
             Kind::Table(entries) => from_form(node, entries, reader),
             other => {
                 reader.mask(node.span);

@@ -36,7 +36,10 @@ impl<T: Scalar> Value for T {
 
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         if matches!(node.kind, Kind::Table(_)) {
-            return from_environment(node, reader);
+            return if reader.refuses_outside(node, "variable") { None } else { from_environment(node, reader) };
+        }
+        if T::NAMES_A_FILE && reader.refuses_outside(node, "file") {
+            return None;
         }
         let text = match (T::FORM, &node.kind) {
             (Form::Text, Kind::Text(text)) | (Form::Integer, Kind::Integer(text)) => text,

@@ -69,7 +69,6 @@ impl Survey<'_> {
         });
     }
 
-    /// What refuses or forgets a mail leaves nothing for the others to do.
     fn actions_go_together(&mut self, i: usize, route: &Route) {
         let path = format!("route[{i}].actions");
         if route.actions.is_empty() && self.source.is_whole(&path) {
@@ -77,8 +76,7 @@ impl Survey<'_> {
                 finding.help("to accept and forget, write [{ discard = true }]")
             });
         }
-        let last = route.actions.iter().position(|action| matches!(action, Action::Reject(_) | Action::Discard));
-        if let (Some(last), true) = (last, route.actions.len() > 1) {
+        if let Some(last) = route.lonely_action() {
             let message = format!("\"{}\" stands alone", route.actions[last].word());
             self.error(&format!("{path}[{last}]"), message, |finding| finding.label("the other actions contradict it"));
         }

@@ -2,12 +2,11 @@
 
 use super::Survey;
 use crate::mail::domain_name::DomainName;
-use crate::model::credential::{Covers, Credential};
+use crate::model::credential::{Covers, Credential, Reach, is_half_a_hash, is_scram, reach, widest};
 use crate::model::domain::Via;
 use crate::model::name::Name;
-use crate::model::relay::{Relay, Tls};
+use crate::model::relay::Relay;
 use crate::smtpd::settings::{Kind, Listener, PlainAuth, Tls as ListenerTls};
-use ipnet::IpNet;
 use std::net::IpAddr;
 
 impl Survey<'_> {
@@ -40,22 +39,9 @@ impl Survey<'_> {
             }
             _ => {}
         }
-        if relay.username.is_none() || relay.host.is_loopback() {
-            return;
-        }
-        let message = format!("the password of relay \"{}\" could be read on the way", relay.name);
-        let help = "use tls = \"starttls\" or \"implicit\"";
-        match relay.tls {
-            Tls::None => self.error(&at("tls"), message, |f| f.label("this sends it in clear").help(help)),
-            Tls::Opportunistic => {
-                let label = "an attacker who removes STARTTLS gets it in clear";
-                self.error(&at("tls"), message, |finding| finding.label(label).help(help));
-            }
-            Tls::Starttls | Tls::Implicit if !relay.verify => {
-                let label = "anyone with any certificate gets it";
-                self.error(&at("verify"), message, |finding| finding.label(label).help("leave verify = true"));
-            }
-            Tls::Starttls | Tls::Implicit => {}
+        if let Some(exposure) = relay.exposure() {
+            let message = format!("the password of relay \"{}\" could be read on the way", relay.name);
+            self.error(&at(exposure.key()), message, |f| f.label(exposure.why()).help(exposure.remedy()));
         }
     }
 
@@ -136,7 +122,7 @@ impl Survey<'_> {
     /// A hash that was cut off on its way into the file would otherwise be taken for a password.
     fn secrets_have_their_form(&mut self, i: usize, credential: &Credential) {
         let password = credential.password.as_ref().map_or("", |password| password.expose());
-        if password.starts_with("$argon2") && password.split('$').filter(|part| !part.is_empty()).count() != 5 {
+        if is_half_a_hash(password) {
             let message = format!("the password of credential \"{}\" is half a hash", credential.username);
             self.error(&format!("credential[{i}].password"), message, |finding| {
                 finding.label("an Argon2 hash has the form $argon2id$v=19$m=…,t=…,p=…$salt$hash")
@@ -179,10 +165,10 @@ impl Survey<'_> {
         for (i, credential) in self.config.credential.iter().enumerate() {
             for (j, network) in credential.networks.iter().enumerate() {
                 let path = format!("credential[{i}].networks[{j}]");
-                if network.prefix_len() == 0 {
+                if reach(network) == Reach::World {
                     let message = format!("credential \"{}\" would let the whole world send", credential.username);
                     self.error(&path, message, |finding| finding.label("this is an open relay"));
-                } else if network.prefix_len() < widest(network) {
+                } else if reach(network) == Reach::Wide {
                     let message =
                         format!("the network {network} of credential \"{}\" is very wide", credential.username);
                     let label = format!("wider than a /{}", widest(network));
@@ -208,14 +194,6 @@ impl Survey<'_> {
     }
 }
 
-/// IPv4: /8 is the largest private network. IPv6: /32 is what a whole provider is given.
-fn widest(network: &IpNet) -> u8 {
-    match network {
-        IpNet::V4(_) => 8,
-        IpNet::V6(_) => 32,
-    }
-}
-
 fn is_plain_outside(listener: &Listener) -> bool {
     listener.kind == Kind::Submission
         && listener.plain_auth == PlainAuth::Networks
@@ -229,15 +207,4 @@ fn is_outside(address: IpAddr) -> bool {
         IpAddr::V4(address) => !address.is_loopback() && !address.is_private() && !address.is_link_local(),
         IpAddr::V6(address) => !address.is_loopback() && !address.is_unique_local() && !address.is_unicast_link_local(),
     }
-}
-
-/// RFC 5803 2's form as PostgreSQL and `gatepost password` write it.
-fn is_scram(text: &str) -> bool {
-    let Some((head, keys)) = text.strip_prefix("SCRAM-SHA-256$").and_then(|rest| rest.split_once('$')) else {
-        return false;
-    };
-    let (Some((iterations, salt)), Some((stored, server))) = (head.split_once(':'), keys.split_once(':')) else {
-        return false;
-    };
-    iterations.parse::<u32>().is_ok_and(|n| n > 0) && ![salt, stored, server].iter().any(|part| part.is_empty())
 }

@@ -122,9 +122,9 @@ pub async fn backup(
 /// SQLite copies itself; the schema's version.
 async fn vacuum_into(from: &Location, part: &Part) -> Result<i64, BackupError> {
     let failed = BackupError::at(from);
-    // As a URI that may not make the file: when the part is dropped before SQLite opens it, nobody waits
-    // for this copy any more, and nobody would remove it.
-    let to = part.location().url(Access::Alone).replacen("sqlite:", "file:", 1);
+    // mode=rw: it writes into the file that is there. When we are dropped, the driver's thread still runs
+    // the statement; it must not make the file anew.
+    let to = part.location().url(Access::Alone).replacen("sqlite://", "file:", 1);
     let mut source = pool::connect(from, Access::Copy).await.map_err(&failed)?;
     let version = known_version(&mut source, from).await?;
     let mut name = sqlx::any::AnyArguments::default();

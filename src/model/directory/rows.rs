@@ -1,8 +1,8 @@
-//! What a node knows by heart: domains, credentials, relays, routes, mailboxes, webhooks and keys, as
-//! one immutable snapshot. No mail waits for the store to be asked who may send it.
+//! What a snapshot is made of on the store's side, as it stands there.
 
 use crate::base::clock::Time;
 use crate::base::id::{KeyId, TenantId};
+use crate::model::people::Tenant;
 
 /// The kinds of entry that may stand in the file or be made through the API, one shape for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,7 +32,7 @@ impl EntryKind {
 }
 
 /// An entry of the store: the JSON form of a table in the file, under an id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct EntryRow {
     pub kind: EntryKind,
     pub id: String,
@@ -40,6 +40,13 @@ pub struct EntryRow {
     pub name: String,
     pub definition: String,
     pub disabled_at: Option<Time>,
+}
+
+/// Without the definition: it may hold a password.
+impl std::fmt::Debug for EntryRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {:?} of {}", self.kind.word(), self.id, self.name, self.tenant)
+    }
 }
 
 /// A key of the API: never the secret, only its hash.
@@ -63,6 +70,8 @@ pub struct Key {
 pub struct DirectoryRows {
     /// Grows with each change: a node whose snapshot is older rebuilds it.
     pub version: i64,
+    /// The living ones.
+    pub tenants: Vec<Tenant>,
     pub entries: Vec<EntryRow>,
     pub keys: Vec<Key>,
 }

@@ -1,0 +1,54 @@
+//! What an entry of the store may not be, whatever the file says: the rules that the configuration's own
+//! checks apply to the file, as far as they concern one entry alone. Each answer is why it is left out.
+
+use crate::model::credential::{Credential, Reach, is_half_a_hash, is_scram, reach};
+use crate::model::domain::Via;
+use crate::model::relay::Relay;
+use crate::model::route::Route;
+
+pub(super) fn relay(relay: &Relay) -> Result<(), String> {
+    if Via::RESERVED.contains(&relay.name.as_str()) {
+        return Err(format!("{:?} has its own meaning and cannot be the name of a relay", relay.name.as_str()));
+    }
+    if relay.username.is_some() != relay.password.is_some() {
+        return Err("it has only one of username and password".to_owned());
+    }
+    match relay.exposure() {
+        Some(exposure) => {
+            Err(format!("its password could be read on the way: {}; {}", exposure.why(), exposure.remedy()))
+        }
+        None => Ok(()),
+    }
+}
+
+pub(super) fn credential(credential: &Credential) -> Result<(), String> {
+    let login = credential.password.is_some() || credential.scram.is_some();
+    let refuse = |why: &str| Err(why.to_owned());
+    match (login, !credential.networks.is_empty()) {
+        (true, true) => return refuse("it has a password and networks: it would open without the password"),
+        (false, false) => return refuse("it has neither a password nor networks: nobody can use it"),
+        _ => {}
+    }
+    if credential.password.as_ref().is_some_and(|password| is_half_a_hash(password.expose())) {
+        return refuse("its password is half an Argon2 hash");
+    }
+    if credential.scram.as_ref().is_some_and(|scram| !is_scram(scram.expose())) {
+        return refuse("its scram has not the form SCRAM-SHA-256$iterations:salt$stored key:server key");
+    }
+    if credential.networks.iter().any(|network| reach(network) == Reach::World) {
+        return refuse("it would let the whole world send: this is an open relay");
+    }
+    Ok(())
+}
+
+pub(super) fn route(route: &Route) -> Result<(), String> {
+    if route.actions.is_empty() {
+        return Err("it has no action".to_owned());
+    }
+    match route.lonely_action() {
+        Some(action) => {
+            Err(format!("\"{}\" stands alone: its other actions contradict it", route.actions[action].word()))
+        }
+        None => Ok(()),
+    }
+}
