@@ -85,6 +85,14 @@ impl OpenDoor {
         }
     }
 
+    /// Returns when the address of a closed door is free.
+    pub async fn closed(&self) {
+        match &self.behind {
+            Behind::Smtp(listener) => listener.closed().await,
+            Behind::Http(listener) => listener.closed().await,
+        }
+    }
+
     pub async fn drain(self, at_most: Duration) -> Drained {
         match self.behind {
             Behind::Smtp(listener) => listener.drain(at_most).await,

@@ -9,7 +9,7 @@ use super::directory::Keeper;
 use super::doors::{self, Applied, Contexts, Moves, OpenDoor, Wanted};
 use super::happenings::{DoorLeftOut, ReloadRefused, Reloaded};
 use super::house::House;
-use super::sockets::{NotBound, Sockets};
+use super::sockets::Sockets;
 use super::{build, notify};
 use crate::base::limits;
 use crate::base::observe::{Happening, LogFile};
@@ -108,9 +108,9 @@ impl Reloader {
         self.certificates.swap(pair);
         let Applied { changed, gone } = doors::apply(&mut self.house.doors(), moves.keep);
         let (opened, closed) = (bound.len(), gone.len());
-        self.let_go(gone, config.server.drain);
+        let_go(gone, config.server.drain).await;
         for (address, wanted, bound) in bound {
-            match self.open(address, wanted, bound).await {
+            match self.open(address, wanted, bound) {
                 Ok(door) => self.house.doors().push(door),
                 Err(why) => left_out.push(why),
             }
@@ -123,32 +123,30 @@ impl Reloader {
         Reloaded { generation, opened, changed, closed, waiting: &waiting }.record();
     }
 
-    async fn open(&self, address: SocketAddr, wanted: Wanted, bound: Bound) -> Result<OpenDoor, String> {
+    fn open(&self, address: SocketAddr, wanted: Wanted, bound: Bound) -> Result<OpenDoor, String> {
         let socket = match bound {
             Bound::Now(socket) => socket,
-            Bound::AfterAnotherCloses => self.bind_when_free(address).await.map_err(|why| why.to_string())?,
+            Bound::AfterAnotherCloses => self.sockets.get(address).map_err(|why| why.to_string())?,
         };
         OpenDoor::open(address, socket, wanted, &self.contexts).map_err(|why| format!("{address}: {why}"))
     }
+}
 
-    /// The old door's socket closes when its accept loop hears of it: a moment from now.
-    async fn bind_when_free(&self, address: SocketAddr) -> Result<TcpListener, NotBound> {
-        let until = tokio::time::Instant::now() + limits::REBIND_MAX;
-        loop {
-            match self.sockets.get(address) {
-                Err(why) if why.is_taken() && tokio::time::Instant::now() < until => {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                got => return got,
-            }
-        }
+/// Doors that are no longer wanted drain in the background; the others do not notice. Their addresses
+/// are free when this returns: for a door that opens now, and for the next reload.
+async fn let_go(gone: Vec<OpenDoor>, at_most: Duration) {
+    for door in &gone {
+        door.close();
     }
-
-    /// Doors that are no longer wanted drain in the background; the others do not notice.
-    fn let_go(&self, gone: Vec<OpenDoor>, at_most: Duration) {
-        for door in gone {
-            door.close();
-            tokio::spawn(door.drain(at_most));
+    let closed = async {
+        for door in &gone {
+            door.closed().await;
         }
+    };
+    if tokio::time::timeout(limits::REBIND_MAX, closed).await.is_err() {
+        tracing::warn!("a listener that was let go still holds its address");
+    }
+    for door in gone {
+        tokio::spawn(door.drain(at_most));
     }
 }

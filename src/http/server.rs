@@ -66,6 +66,11 @@ impl OpenListener {
         self.listening.close();
     }
 
+    /// Returns when the address of a closed door is free.
+    pub async fn closed(&self) {
+        self.listening.closed().await;
+    }
+
     pub async fn drain(self, at_most: Duration) -> Drained {
         self.listening.drain(at_most).await
     }

@@ -13,6 +13,7 @@ use crate::base::metrics::{CONNECTIONS, CONNECTIONS_OPENED};
 use crate::base::observe::{Happening, connection_span};
 use crate::base::random::Random;
 use crate::base::shutdown::{Phase, Shutdown};
+use crate::base::wake::Bell;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
@@ -100,6 +101,8 @@ pub struct Drained {
 pub struct Listening {
     name: Name,
     phases: Shutdown,
+    /// Rung when the socket is gone.
+    closed: Bell,
     count: Arc<AtomicUsize>,
     task: JoinHandle<Drained>,
 }
@@ -118,12 +121,13 @@ pub fn open<L: Socket, H: Serve<L::Stream>>(
     handler: Arc<H>,
     (clock, random): (Clock, Random),
 ) -> Listening {
-    let (phases, count) = (Shutdown::default(), Arc::new(AtomicUsize::new(0)));
+    let (phases, closed, count) = (Shutdown::default(), Bell::default(), Arc::new(AtomicUsize::new(0)));
     let labels = [("door", name.door.to_owned()), ("address", name.address.clone())];
     let door = Door {
         name: name.clone(),
         bounds,
         phases: phases.clone(),
+        closed: closed.clone(),
         permits: Arc::new(Semaphore::new(bounds.connections)),
         clients: Clients::default(),
         open_now: OpenNow { count: count.clone(), gauge: metrics::gauge!(CONNECTIONS, &labels) },
@@ -133,7 +137,7 @@ pub fn open<L: Socket, H: Serve<L::Stream>>(
         random,
     };
     ListenerOpened { door: name.door, address: &name.address }.record();
-    Listening { name, phases, count, task: tokio::spawn(door.stand_open(socket)) }
+    Listening { name, phases, closed, count, task: tokio::spawn(door.stand_open(socket)) }
 }
 
 impl Listening {
@@ -149,6 +153,12 @@ impl Listening {
     /// Takes no new connection from now on; those that stand are asked to leave.
     pub fn close(&self) {
         self.phases.go_to(Phase::Draining);
+    }
+
+    /// Returns when a closed door's socket is gone, a moment later: its address is free then. For one
+    /// who waits.
+    pub async fn closed(&self) {
+        self.closed.rung().await;
     }
 
     /// Closes, waits for the connections to end, and cuts those that have not by the deadline.
@@ -174,6 +184,7 @@ struct Door<H> {
     name: Name,
     bounds: Bounds,
     phases: Shutdown,
+    closed: Bell,
     permits: Arc<Semaphore>,
     clients: Clients,
     open_now: OpenNow,
@@ -209,6 +220,7 @@ impl<H> Door<H> {
             }
         }
         drop(socket);
+        self.closed.ring();
         self.see_off(visits).await
     }
 
