@@ -90,22 +90,30 @@ impl Lane {
             let mut queue = queue.try_lock().ok();
             return Next::Group(self.gather(queue.as_deref_mut()));
         }
-        let queue = self.queue.clone();
-        let mut queue = queue.lock().await;
+        // Waiting for the queue is part of waiting for mail: another idle lane may hold it for hours, and
+        // housekeeping must not wait for that.
+        let mail = async {
+            let mut queue = self.queue.clone().lock_owned().await;
+            let first = queue.recv().await;
+            (queue, first)
+        };
         let job = async {
             match &mut self.jobs {
                 Some(jobs) => jobs.recv().await,
                 None => None,
             }
         };
-        tokio::select! {
+        let mut queue = tokio::select! {
             biased;
-            command = queue.recv() => match command {
-                Some(command) => self.left.push_back(command),
+            (queue, first) = mail => match first {
+                Some(command) => {
+                    self.left.push_back(command);
+                    queue
+                }
                 None => return Next::Closed,
             },
             Some(job) = job => return Next::Job(job),
-        }
+        };
         Next::Group(self.gather(Some(&mut queue)))
     }
 
@@ -234,6 +242,10 @@ impl Lane {
                     return Err(error);
                 }
             }
+        }
+        // Asked here as well: while mail never ceases nobody ever waits for a job.
+        if self.job.is_none() {
+            self.job = self.jobs.as_mut().and_then(|jobs| jobs.try_recv().ok());
         }
         if let Some(job) = self.job.take() {
             match job.slice(connection, self.engine).await {
