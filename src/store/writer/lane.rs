@@ -6,9 +6,9 @@
 
 use super::chore::{Job, Slice};
 use super::group::{End, Group, withdrawal};
-use super::{Command, Health, Trade};
+use super::{Command, Errands, Health, Trade};
 use crate::base::backoff::Backoff;
-use crate::base::id;
+use crate::base::id::{self, MessageId};
 use crate::base::limits;
 use crate::store::change::{Change, Written};
 use crate::store::dialect::{Access, Engine, Location};
@@ -27,12 +27,17 @@ pub(super) struct Lane {
     queue: Arc<Mutex<mpsc::Receiver<Command>>>,
     /// Taken from the queue, but too much for the last group.
     left: VecDeque<Command>,
-    jobs: Option<mpsc::Receiver<Job>>,
+    errands: Option<Errands>,
     job: Option<Job>,
-    /// Messages whose callers went away before they heard of them.
+    /// Messages whose callers went away before they heard of them, to be taken back.
     unwanted: Vec<Change>,
     health: watch::Sender<Health>,
     commits: u64,
+}
+
+enum Errand {
+    Job(Job),
+    TakeBack(MessageId),
 }
 
 enum Next {
@@ -45,12 +50,12 @@ impl Lane {
     pub fn new(
         trade: Trade,
         queue: Arc<Mutex<mpsc::Receiver<Command>>>,
-        jobs: Option<mpsc::Receiver<Job>>,
+        errands: Option<Errands>,
         health: watch::Sender<Health>,
     ) -> Self {
         let engine = trade.location.engine();
         let (left, unwanted) = (VecDeque::new(), Vec::new());
-        Self { trade, engine, queue, left, jobs, job: None, unwanted, health, commits: 0 }
+        Self { trade, engine, queue, left, errands, job: None, unwanted, health, commits: 0 }
     }
 
     /// Works until every sender is gone and what they sent is answered.
@@ -97,14 +102,24 @@ impl Lane {
             let first = queue.recv().await;
             (queue, first)
         };
-        let job = async {
-            match &mut self.jobs {
-                Some(jobs) => jobs.recv().await,
-                None => None,
+        let errand = async {
+            let Some(Errands { jobs, unread }) = &mut self.errands else { return std::future::pending().await };
+            tokio::select! {
+                biased;
+                Some(message) = unread.recv() => Errand::TakeBack(message),
+                Some(job) = jobs.recv() => Errand::Job(job),
+                else => std::future::pending().await,
             }
         };
         let mut queue = tokio::select! {
             biased;
+            errand = errand => match errand {
+                Errand::Job(job) => return Next::Job(job),
+                Errand::TakeBack(message) => {
+                    self.unwanted.push(withdrawal(&message));
+                    return Next::Group(Vec::new());
+                }
+            },
             (queue, first) = mail => match first {
                 Some(command) => {
                     self.left.push_back(command);
@@ -112,7 +127,6 @@ impl Lane {
                 }
                 None => return Next::Closed,
             },
-            Some(job) = job => return Next::Job(job),
         };
         Next::Group(self.gather(Some(&mut queue)))
     }
@@ -232,6 +246,11 @@ impl Lane {
 
     /// Between two groups: take back what nobody waited for, a slice of housekeeping, a log grown large.
     async fn tidy(&mut self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        if let Some(Errands { unread, .. }) = &mut self.errands {
+            while let Ok(message) = unread.try_recv() {
+                self.unwanted.push(withdrawal(&message));
+            }
+        }
         while let Some(change) = self.unwanted.pop() {
             let group = self.new_group();
             match group.write(connection, self.engine, &[&change]).await {
@@ -245,7 +264,7 @@ impl Lane {
         }
         // Asked here as well: while mail never ceases nobody ever waits for a job.
         if self.job.is_none() {
-            self.job = self.jobs.as_mut().and_then(|jobs| jobs.try_recv().ok());
+            self.job = self.errands.as_mut().and_then(|errands| errands.jobs.try_recv().ok());
         }
         if let Some(job) = self.job.take() {
             match job.slice(connection, self.engine).await {

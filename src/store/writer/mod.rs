@@ -20,6 +20,7 @@ use super::dialect::Location;
 use super::error::StoreError;
 use super::mail::Body;
 use crate::base::clock::Clock;
+use crate::base::id::MessageId;
 use crate::base::limits;
 use crate::base::random::Random;
 use std::sync::Arc;
@@ -48,9 +49,37 @@ pub(super) struct Trade {
     pub random: Random,
 }
 
+/// What one of the lanes does beside the mail.
+struct Errands {
+    jobs: mpsc::Receiver<chore::Job>,
+    /// Messages whose answer was given and never read.
+    unread: mpsc::UnboundedReceiver<MessageId>,
+}
+
+/// An answer on its way. Dropped with an `Ok` in it that nobody read, it takes the change back.
+struct Pending {
+    answered: oneshot::Receiver<Result<Written, StoreError>>,
+    messages: Vec<MessageId>,
+    unread: mpsc::UnboundedSender<MessageId>,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.answered.close();
+        if let Ok(Ok(_)) = self.answered.try_recv() {
+            for message in self.messages.drain(..) {
+                let _ = self.unread.send(message);
+            }
+        }
+    }
+}
+
 pub(super) struct Writer {
     commands: mpsc::Sender<Command>,
     chores: mpsc::Sender<chore::Job>,
+    /// Has no bound of its own because a drop cannot wait: it holds what callers gave up in the one turn
+    /// between an answer and its reader, and those callers are bounded.
+    unread: mpsc::UnboundedSender<MessageId>,
     health: watch::Receiver<Health>,
 }
 
@@ -61,13 +90,14 @@ impl Writer {
         let (chores, jobs) = mpsc::channel(limits::CHORE_QUEUE_MAX);
         let (health_to, health) = watch::channel(Health::Down { why: "it is being opened".to_owned() });
         let queue = Arc::new(Mutex::new(queue));
-        let mut jobs = Some(jobs);
+        let (unread, unread_from) = mpsc::unbounded_channel();
+        let mut errands = Some(Errands { jobs, unread: unread_from });
         let mut tasks = JoinSet::new();
         for _ in 0..lanes {
-            let lane = lane::Lane::new(trade.clone(), queue.clone(), jobs.take(), health_to.clone());
+            let lane = lane::Lane::new(trade.clone(), queue.clone(), errands.take(), health_to.clone());
             tasks.spawn(lane.run());
         }
-        (Self { commands, chores, health }, tasks)
+        (Self { commands, chores, unread, health }, tasks)
     }
 
     pub fn health(&self) -> watch::Receiver<Health> {
@@ -94,9 +124,11 @@ impl Writer {
 
     async fn submit(&self, change: Change) -> Result<Written, StoreError> {
         let (answer, answered) = oneshot::channel();
+        let messages = change.messages.iter().map(|message| message.id.clone()).collect();
+        let mut pending = Pending { answered, messages, unread: self.unread.clone() };
         let command = Command { bytes: change.bytes(), change, answer };
         self.commands.send(command).await.map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        (&mut pending.answered).await.map_err(|_| closed())?
     }
 
     /// Runs a deletion or the like in slices between the groups until nothing is left to do; how many
