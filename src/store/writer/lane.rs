@@ -8,7 +8,7 @@ use super::chore::{Job, Slice};
 use super::group::{End, Group, withdrawal};
 use super::{Command, Errands, Health, Trade};
 use crate::base::backoff::Backoff;
-use crate::base::id::{self, MessageId};
+use crate::base::id::{self, DeliveryId, MessageId};
 use crate::base::limits;
 use crate::store::change::{Change, Written};
 use crate::store::dialect::{Access, Engine, Location};
@@ -16,7 +16,7 @@ use crate::store::error::StoreError;
 use crate::store::pool;
 use sqlx::AnyConnection;
 use sqlx::Connection;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, mpsc, watch};
@@ -134,6 +134,7 @@ impl Lane {
     /// What is waiting, up to the bounds of a group.
     fn gather(&mut self, mut queue: Option<&mut mpsc::Receiver<Command>>) -> Vec<Command> {
         let mut group: Vec<Command> = Vec::new();
+        let mut settled: HashSet<DeliveryId> = HashSet::new();
         let mut bytes = 0;
         loop {
             let waiting = self.left.pop_front().or_else(|| queue.as_mut().and_then(|queue| queue.try_recv().ok()));
@@ -143,10 +144,14 @@ impl Lane {
                 continue;
             }
             let full = group.len() >= limits::GROUP_COMMANDS_MAX || bytes + command.bytes > limits::GROUP_BYTES_MAX;
-            if full && !group.is_empty() {
+            // One statement settles a whole group and says which deliveries it settled, not for whom: who
+            // settles one that is settled in this group already has to see what became of it.
+            let again = command.change.settlements.iter().any(|s| settled.contains(&s.delivery));
+            if (full || again) && !group.is_empty() {
                 self.left.push_front(command);
                 break;
             }
+            settled.extend(command.change.settlements.iter().map(|s| s.delivery.clone()));
             bytes += command.bytes;
             group.push(command);
         }
