@@ -192,8 +192,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn own_statements(self) -> [&'static Statement; 4] {
-        [self.begin(), self.now(), self.tables(), self.columns()]
+    pub(super) fn own_statements(self) -> [&'static Statement; 6] {
+        [self.begin(), &COMMIT, &ROLLBACK, self.now(), self.tables(), self.columns()]
     }
 
     /// The nth parameter of a statement that is made at run time.

@@ -15,8 +15,9 @@ statements! {
     PURGE_BODIES = "DELETE FROM bodies WHERE message_id IN (SELECT b.message_id FROM bodies b WHERE b.message_id < $1
         AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.message_id = b.message_id AND d.finished_at IS NULL)
         ORDER BY b.message_id LIMIT $2)";
-    SWEEP_CHUNKS = "DELETE FROM body_chunks WHERE message_id IN (SELECT DISTINCT c.message_id FROM body_chunks c
-        WHERE c.message_id < $1 AND NOT EXISTS
+    // By message and form: what is left of one form says nothing about the other.
+    SWEEP_CHUNKS = "DELETE FROM body_chunks WHERE (message_id, form) IN (SELECT DISTINCT c.message_id, c.form
+        FROM body_chunks c WHERE c.message_id < $1 AND NOT EXISTS
         (SELECT 1 FROM bodies b WHERE b.message_id = c.message_id AND b.form = c.form AND b.chunks > 0) LIMIT $2)";
 }
 

@@ -7,15 +7,15 @@
 use super::chore::{Job, Slice};
 use super::group::{End, Group, withdrawal};
 use super::thread::Pulse;
-use super::{Command, Health, Trade};
+use super::{Command, Errands, Health, Trade};
 use crate::base::backoff::Backoff;
-use crate::base::id;
+use crate::base::id::{self, DeliveryId, MessageId};
 use crate::base::limits;
 use crate::store::change::{Change, Written};
 use crate::store::dialect::{Engine, Location};
 use crate::store::error::StoreError;
 use crate::store::link::Link;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, mpsc, watch};
@@ -26,13 +26,18 @@ pub(super) struct Lane {
     queue: Arc<Mutex<mpsc::Receiver<Command>>>,
     /// Taken from the queue, but too much for the last group.
     left: VecDeque<Command>,
-    jobs: Option<mpsc::Receiver<Job>>,
+    errands: Option<Errands>,
     job: Option<Job>,
-    /// Messages whose callers went away before they heard of them.
+    /// Messages whose callers went away before they heard of them, to be taken back.
     unwanted: Vec<Change>,
     health: watch::Sender<Health>,
     pulse: Pulse,
     commits: u64,
+}
+
+enum Errand {
+    Job(Job),
+    TakeBack(MessageId),
 }
 
 enum Next {
@@ -45,12 +50,12 @@ impl Lane {
     pub fn new(
         trade: Trade,
         queue: Arc<Mutex<mpsc::Receiver<Command>>>,
-        jobs: Option<mpsc::Receiver<Job>>,
+        errands: Option<Errands>,
         health: watch::Sender<Health>,
     ) -> Self {
         let engine = trade.location.engine();
         let (left, unwanted) = (VecDeque::new(), Vec::new());
-        Self { trade, engine, queue, left, jobs, job: None, unwanted, health, pulse: Pulse::new(), commits: 0 }
+        Self { trade, engine, queue, left, errands, job: None, unwanted, health, pulse: Pulse::new(), commits: 0 }
     }
 
     pub fn pulse(&self) -> Pulse {
@@ -103,22 +108,39 @@ impl Lane {
             let mut queue = queue.try_lock().ok();
             return Next::Group(self.gather(queue.as_deref_mut()));
         }
-        let queue = self.queue.clone();
-        let mut queue = queue.lock().await;
-        let job = async {
-            match &mut self.jobs {
-                Some(jobs) => jobs.recv().await,
-                None => None,
+        // Waiting for the queue is part of waiting for mail: another idle lane may hold it for hours, and
+        // housekeeping must not wait for that.
+        let mail = async {
+            let mut queue = self.queue.clone().lock_owned().await;
+            let first = queue.recv().await;
+            (queue, first)
+        };
+        let errand = async {
+            let Some(Errands { jobs, unread }) = &mut self.errands else { return std::future::pending().await };
+            tokio::select! {
+                biased;
+                Some(message) = unread.recv() => Errand::TakeBack(message),
+                Some(job) = jobs.recv() => Errand::Job(job),
+                else => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let mut queue = tokio::select! {
             biased;
-            command = queue.recv() => match command {
-                Some(command) => self.left.push_back(command),
+            errand = errand => match errand {
+                Errand::Job(job) => return Next::Job(job),
+                Errand::TakeBack(message) => {
+                    self.unwanted.push(withdrawal(&message));
+                    return Next::Group(Vec::new());
+                }
+            },
+            (queue, first) = mail => match first {
+                Some(command) => {
+                    self.left.push_back(command);
+                    queue
+                }
                 None => return Next::Closed,
             },
-            Some(job) = job => return Next::Job(job),
-        }
+        };
         Next::Group(self.gather(Some(&mut queue)))
     }
 
@@ -140,6 +162,7 @@ impl Lane {
     /// What is waiting, up to the bounds of a group.
     fn gather(&mut self, mut queue: Option<&mut mpsc::Receiver<Command>>) -> Vec<Command> {
         let mut group: Vec<Command> = Vec::new();
+        let mut settled: HashSet<DeliveryId> = HashSet::new();
         let mut bytes = 0;
         loop {
             let waiting = self.left.pop_front().or_else(|| queue.as_mut().and_then(|queue| queue.try_recv().ok()));
@@ -149,10 +172,14 @@ impl Lane {
                 continue;
             }
             let full = group.len() >= limits::GROUP_COMMANDS_MAX || bytes + command.bytes > limits::GROUP_BYTES_MAX;
-            if full && !group.is_empty() {
+            // One statement settles a whole group and says which deliveries it settled, not for whom: who
+            // settles one that is settled in this group already has to see what became of it.
+            let again = command.change.settlements.iter().any(|s| settled.contains(&s.delivery));
+            if (full || again) && !group.is_empty() {
                 self.left.push_front(command);
                 break;
             }
+            settled.extend(command.change.settlements.iter().map(|s| s.delivery.clone()));
             bytes += command.bytes;
             group.push(command);
         }
@@ -252,6 +279,11 @@ impl Lane {
 
     /// Between two groups: take back what nobody waited for, a slice of housekeeping, a log grown large.
     async fn tidy(&mut self, connection: &mut Link) -> Result<(), StoreError> {
+        if let Some(Errands { unread, .. }) = &mut self.errands {
+            while let Ok(message) = unread.try_recv() {
+                self.unwanted.push(withdrawal(&message));
+            }
+        }
         while let Some(change) = self.unwanted.pop() {
             let group = self.new_group();
             match group.write(connection, self.engine, &[&change]).await {
@@ -262,6 +294,10 @@ impl Lane {
                     return Err(error);
                 }
             }
+        }
+        // Asked here as well: while mail never ceases nobody ever waits for a job.
+        if self.job.is_none() {
+            self.job = self.errands.as_mut().and_then(|errands| errands.jobs.try_recv().ok());
         }
         if let Some(job) = self.job.take() {
             match job.slice(connection, self.engine).await {

@@ -21,6 +21,7 @@ use super::dialect::Location;
 use super::error::StoreError;
 use super::mail::Body;
 use crate::base::clock::Clock;
+use crate::base::id::MessageId;
 use crate::base::limits;
 use crate::base::random::Random;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -49,6 +50,31 @@ pub(super) struct Trade {
     pub random: Random,
 }
 
+/// What one of the lanes does beside the mail.
+struct Errands {
+    jobs: mpsc::Receiver<chore::Job>,
+    /// Messages whose answer was given and never read.
+    unread: mpsc::UnboundedReceiver<MessageId>,
+}
+
+/// An answer on its way. Dropped with an `Ok` in it that nobody read, it takes the change back.
+struct Pending {
+    answered: oneshot::Receiver<Result<Written, StoreError>>,
+    messages: Vec<MessageId>,
+    unread: mpsc::UnboundedSender<MessageId>,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.answered.close();
+        if let Ok(Ok(_)) = self.answered.try_recv() {
+            for message in self.messages.drain(..) {
+                let _ = self.unread.send(message);
+            }
+        }
+    }
+}
+
 pub(super) struct Writer {
     /// None once the writer is closed: the lanes end when the last sender is gone.
     senders: RwLock<Option<Senders>>,
@@ -60,6 +86,9 @@ pub(super) struct Writer {
 struct Senders {
     commands: mpsc::Sender<Command>,
     chores: mpsc::Sender<chore::Job>,
+    /// Has no bound of its own because a drop cannot wait: it holds what callers gave up in the one turn
+    /// between an answer and its reader, and those callers are bounded.
+    unread: mpsc::UnboundedSender<MessageId>,
 }
 
 impl Writer {
@@ -69,16 +98,17 @@ impl Writer {
         let (chores, jobs) = mpsc::channel(limits::CHORE_QUEUE_MAX);
         let (health_to, health) = watch::channel(Health::Down { why: "it is being opened".to_owned() });
         let queue = Arc::new(Mutex::new(queue));
-        let mut jobs = Some(jobs);
+        let (unread, unread_from) = mpsc::unbounded_channel();
+        let mut errands = Some(Errands { jobs, unread: unread_from });
         let mut tasks = JoinSet::new();
         for _ in 0..lanes {
-            let lane = lane::Lane::new(trade.clone(), queue.clone(), jobs.take(), health_to.clone());
+            let lane = lane::Lane::new(trade.clone(), queue.clone(), errands.take(), health_to.clone());
             match trade.location.engine().works_in_the_caller() {
                 true => tasks.spawn(thread::run(lane)),
                 false => tasks.spawn(lane.run()),
             };
         }
-        let senders = RwLock::new(Some(Senders { commands, chores }));
+        let senders = RwLock::new(Some(Senders { commands, chores, unread }));
         Self { senders, lanes: Mutex::new(tasks), health }
     }
 
@@ -116,15 +146,18 @@ impl Writer {
     }
 
     async fn submit(&self, change: Change) -> Result<Written, StoreError> {
-        let (answer, mut answered) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
+        let senders = self.senders()?;
+        let messages = change.messages.iter().map(|message| message.id.clone()).collect();
+        let mut pending = Pending { answered, messages, unread: senders.unread };
         let command = Command { bytes: change.bytes(), change, answer };
-        self.senders()?.commands.send(command).await.map_err(|_| closed())?;
-        if let Ok(result) = tokio::time::timeout(limits::STORE_ANSWER_MAX, &mut answered).await {
+        senders.commands.send(command).await.map_err(|_| closed())?;
+        if let Ok(result) = tokio::time::timeout(limits::STORE_ANSWER_MAX, &mut pending.answered).await {
             return result.map_err(|_| closed())?;
         }
         // From here on an answer finds nobody and the lane takes the change back, unless it came just now.
-        answered.close();
-        answered.try_recv().unwrap_or_else(|_| Err(StoreError::unavailable("it gave no answer in time")))
+        pending.answered.close();
+        pending.answered.try_recv().unwrap_or_else(|_| Err(StoreError::unavailable("it gave no answer in time")))
     }
 
     /// Runs a deletion or the like in slices between the groups until nothing is left to do; how many
