@@ -43,8 +43,8 @@ pub fn main() -> ExitCode {
 enum Failure {
     /// The configuration is wrong; the findings were shown.
     Configuration,
-    /// The log says why.
-    Logged,
+    /// It was told already, in the log or to the terminal.
+    Told,
     /// One sentence that says what happened and what to do.
     Because(String),
 }
@@ -57,7 +57,7 @@ impl Failure {
     fn report(self) -> ExitCode {
         match self {
             Self::Configuration => ExitCode::from(BAD_CONFIGURATION),
-            Self::Logged => ExitCode::FAILURE,
+            Self::Told => ExitCode::FAILURE,
             Self::Because(why) => {
                 eprintln!("gatepost: {why}");
                 ExitCode::FAILURE

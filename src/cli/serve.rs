@@ -3,7 +3,7 @@
 use super::{Failure, explain_on_stderr};
 use crate::base::observe;
 use crate::config::{Environment, Origin, explain};
-use crate::daemon;
+use crate::daemon::{self, Fault, NotStarted};
 
 /// Mistakes are shown with their lines, for whoever just made them. From the start of the log on all
 /// that is said goes there, in its form: warnings, and why the daemon did not come up.
@@ -14,11 +14,16 @@ pub fn run(origin: Origin) -> Result<(), Failure> {
     }
     let warnings = explain::lines(&loaded);
     let config = loaded.config.ok_or(Failure::Configuration)?;
-    match daemon::serve(origin, config, &warnings) {
-        Err(why) if observe::is_started() => {
+    daemon::serve(origin, config, &warnings).map_err(|not_started| {
+        let NotStarted { why, fault } = not_started;
+        if observe::is_started() {
             tracing::error!(%why, "not started");
-            Err(Failure::Logged)
+        } else {
+            eprintln!("gatepost: {why}");
         }
-        done => done.map_err(Failure::because),
-    }
+        match fault {
+            Fault::Configuration => Failure::Configuration,
+            Fault::Circumstances => Failure::Told,
+        }
+    })
 }

@@ -79,7 +79,7 @@ pub fn take_possession(config: &Config) -> Result<Possession, NotStarted> {
 pub fn identity(server: &Server) -> Result<Option<Identity>, NotStarted> {
     match (&server.user, &server.group) {
         (Some(user), group) => Identity::find(user, group.as_deref()).map(Some),
-        (None, Some(group)) => Err(NotStarted::new(format!(
+        (None, Some(group)) => Err(NotStarted::misconfigured(format!(
             "server.group = {group:?} without server.user: name the user that goes with it"
         ))),
         (None, None) => Ok(None),

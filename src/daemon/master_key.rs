@@ -55,7 +55,7 @@ pub fn read_or_make(
             Provenance::Configured => "server.master_key".to_owned(),
             _ => path(data_dir).display().to_string(),
         };
-        NotStarted::new(format!("{place}: {why}"))
+        NotStarted::misconfigured(format!("{place}: {why}"))
     })?;
     Ok((key, provenance))
 }

@@ -28,11 +28,25 @@ use std::fmt;
 #[derive(Debug)]
 pub struct NotStarted {
     pub why: String,
+    pub fault: Fault,
+}
+
+/// Would another start say the same?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Yes, until somebody changes what the configuration says or names.
+    Configuration,
+    /// Perhaps not: a port that is held, a disk that is full.
+    Circumstances,
 }
 
 impl NotStarted {
     fn new(why: impl fmt::Display) -> Self {
-        Self { why: why.to_string() }
+        Self { why: why.to_string(), fault: Fault::Circumstances }
+    }
+
+    fn misconfigured(why: impl fmt::Display) -> Self {
+        Self { why: why.to_string(), fault: Fault::Configuration }
     }
 }
 

@@ -20,7 +20,7 @@ impl Identity {
     pub fn find(user: &str, group: Option<&str>) -> Result<Self, NotStarted> {
         let found = User::from_name(user).map_err(|why| NotStarted::new(format!("server.user {user:?}: {why}")))?;
         let found = found.ok_or_else(|| {
-            NotStarted::new(format!(
+            NotStarted::misconfigured(format!(
                 "server.user = {user:?}: there is no such user; make it, or run as the one you are"
             ))
         })?;
@@ -28,7 +28,9 @@ impl Identity {
             None => found.gid,
             Some(name) => match Group::from_name(name) {
                 Ok(Some(group)) => group.gid,
-                Ok(None) => return Err(NotStarted::new(format!("server.group = {name:?}: there is no such group"))),
+                Ok(None) => {
+                    return Err(NotStarted::misconfigured(format!("server.group = {name:?}: there is no such group")));
+                }
                 Err(why) => return Err(NotStarted::new(format!("server.group {name:?}: {why}"))),
             },
         };

@@ -50,7 +50,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     let metrics = Metrics::start();
     tokio::spawn(metrics.clone().keep(house.shutdown.clone()));
 
-    let pair = build::certificate_source(&prepared.config).read().map_err(NotStarted::new)?;
+    let pair = build::certificate_source(&prepared.config).read().map_err(NotStarted::misconfigured)?;
     let certificates = Certificates::new(pair);
     let contexts = contexts(&house, metrics, &certificates);
     let control_path = prepared.config.server.data_dir.join(control::FILE_NAME);
@@ -150,7 +150,7 @@ async fn open_store(house: &Arc<House>, prepared: &Prepared) -> Result<Opened, N
                 master_key::unmake(&server.data_dir);
             }
             let location = build::store_location(&prepared.config);
-            return Err(NotStarted::new(format!("store {location}: {error}")));
+            return Err(NotStarted::misconfigured(format!("store {location}: {error}")));
         }
         let pause = pauses.pause();
         tracing::error!(%error, ?pause, "the store cannot be opened yet; trying again after a pause");

@@ -52,7 +52,9 @@ impl Location {
                 let mode = match access {
                     Access::Write => "rwc",
                     Access::Alone => "rw",
-                    Access::Read | Access::Copy => "ro",
+                    // Without a log nobody writes: then not even the files beside it are made.
+                    Access::Look if !log_of(path).exists() => "ro&immutable=1",
+                    Access::Look | Access::Read | Access::Copy => "ro",
                 };
                 let mut url = String::from("sqlite://");
                 for byte in path.as_os_str().as_encoded_bytes() {
@@ -65,6 +67,13 @@ impl Location {
             }
         }
     }
+}
+
+/// SQLite's log beside its file.
+pub(super) fn log_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }
 
 /// A server's password is nobody's business.
@@ -87,6 +96,8 @@ impl std::fmt::Debug for Location {
 pub(super) enum Access {
     Write,
     Read,
+    /// Reads, and leaves no trace: a check.
+    Look,
     /// Reads all of it, as long as that takes: a backup.
     Copy,
     /// Makes it, and nobody else knows of it yet: a file under another name, a database that was empty.
@@ -230,7 +241,7 @@ impl Engine {
                      PRAGMA mmap_size = 0; PRAGMA busy_timeout = {busy_ms}; PRAGMA foreign_keys = OFF"
                 )
             }
-            (Self::Sqlite, Access::Read) => format!(
+            (Self::Sqlite, Access::Read | Access::Look) => format!(
                 "PRAGMA query_only = ON; PRAGMA cache_size = -8000; PRAGMA busy_timeout = {busy_ms};
                  PRAGMA mmap_size = 0"
             ),
@@ -238,7 +249,7 @@ impl Engine {
                 "SET synchronous_commit = on; SET statement_timeout = {write_ms}; SET lock_timeout = {read_ms};
                  SET idle_in_transaction_session_timeout = {write_ms}; SET client_min_messages = warning"
             ),
-            (Self::Postgres, Access::Read) => format!(
+            (Self::Postgres, Access::Read | Access::Look) => format!(
                 "SET default_transaction_read_only = on; SET statement_timeout = {read_ms};
                  SET client_min_messages = warning"
             ),

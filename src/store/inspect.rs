@@ -30,7 +30,7 @@ pub async fn inspect(location: &Location, key: Option<&Secret<Vec<u8>>>) -> Resu
     {
         return Ok(Found::Nothing);
     }
-    let mut connection = pool::connect(location, Access::Read).await?;
+    let mut connection = pool::connect(location, Access::Look).await?;
     let found = look(&mut connection, location.engine(), key).await;
     let _ = connection.close().await;
     found

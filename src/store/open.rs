@@ -92,8 +92,9 @@ impl Store {
     /// Lets everything that was handed in be written and answered, then closes.
     pub async fn close(&self) {
         let closed = async {
-            self.writer.close().await;
+            // The writer last: whoever closes a SQLite file last, and may write, leaves no log behind.
             self.reads.close().await;
+            self.writer.close().await;
         };
         if tokio::time::timeout(limits::STORE_WRITE_MAX, closed).await.is_err() {
             tracing::warn!("the store did not close in time; what was answered is safe");

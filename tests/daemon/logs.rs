@@ -120,7 +120,7 @@ fn why_it_did_not_start_stands_in_the_log_file_too() {
     yard.start().stops();
     std::fs::write(yard.path("data/master.key"), "0123456789abcdef".repeat(4)).unwrap();
     let ran = yard.run(&["serve"]);
-    assert_eq!(ran.code, Some(1));
+    assert_eq!(ran.code, Some(78));
     for page in [ran.err, std::fs::read_to_string(yard.path("gatepost.log")).unwrap()] {
         let last: Value = serde_json::from_str(page.lines().last().unwrap()).unwrap_or_else(|_| panic!("{page}"));
         assert!(last["why"].as_str().unwrap().contains("master key"), "{last}");

@@ -225,7 +225,7 @@ fn a_start_refused_by_the_store_leaves_no_key_of_its_own() {
     yard.start().stops();
     std::fs::rename(yard.path("data/master.key"), yard.path("kept.key")).unwrap();
     let ran = yard.run(&["serve"]);
-    assert_eq!(ran.code, Some(1));
+    assert_eq!(ran.code, Some(78));
     assert!(ran.err.contains("master key"), "{ran:?}");
     assert!(!yard.path("data/master.key").exists(), "a key made for nothing would hide the lack of the right one");
     std::fs::rename(yard.path("kept.key"), yard.path("data/master.key")).unwrap();

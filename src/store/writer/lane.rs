@@ -12,7 +12,7 @@ use crate::base::backoff::Backoff;
 use crate::base::id::{self, DeliveryId, MessageId};
 use crate::base::limits;
 use crate::store::change::{Change, Written};
-use crate::store::dialect::{Engine, Location};
+use crate::store::dialect::{Engine, Location, log_of};
 use crate::store::error::StoreError;
 use crate::store::link::Link;
 use std::collections::{HashSet, VecDeque};
@@ -316,9 +316,7 @@ impl Lane {
     /// SQLite's log is cut by force when readers kept it from being cut by itself.
     async fn watch_log(&self, connection: &mut Link) -> Result<(), StoreError> {
         let Location::File(path) = &self.trade.location else { return Ok(()) };
-        let mut log = path.clone().into_os_string();
-        log.push("-wal");
-        let Ok(found) = tokio::fs::metadata(log).await else { return Ok(()) };
+        let Ok(found) = tokio::fs::metadata(log_of(path)).await else { return Ok(()) };
         metrics::gauge!("gatepost_store_wal_bytes").set(found.len() as f64);
         if found.len() > limits::WAL_BYTES_MAX
             && let Err(error) = connection.cut_log()
