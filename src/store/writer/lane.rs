@@ -197,6 +197,15 @@ impl Lane {
                 // The first try may have met a connection that died while it was idle: one more on a
                 // fresh one. A second failure is the store's.
                 End::Broken(error) => {
+                    // Behind a COMMIT without an answer this is still no answer: ask until there is one.
+                    if said.is_some() {
+                        self.say_down(&error);
+                        match self.open().await {
+                            Some(opened) => *connection = opened,
+                            None => return Err(error),
+                        }
+                        continue;
+                    }
                     if retried == Retried::No
                         && let Ok(opened) = self.reopen().await
                     {
@@ -359,7 +368,11 @@ impl Lane {
         // After a failed flush the kernel may show us pages that never reached the disk. Moving the log
         // into the file writes and flushes them anew, so that what we then find committed is on disk.
         pool::checkpoint(&mut connection, self.engine).await?;
-        Ok(connection)
+        // Up means that it can write: what answers a question may still be full, or fail at the flush.
+        match self.new_group().write(&mut connection, self.engine, &[]).await {
+            End::Committed(_) | End::CommittedBefore => Ok(connection),
+            End::RolledBack(error) | End::Broken(error) | End::Unknown(error, _) => Err(error),
+        }
     }
 
     /// Answers everything that waits with "not now" for this long; false when the queue is closed.
