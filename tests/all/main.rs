@@ -1,5 +1,7 @@
 //! The one integration binary: one link, one PostgreSQL for all of it.
 
+#[path = "../support/faults.rs"]
+mod faults;
 #[path = "../support/mails.rs"]
 mod mails;
 #[path = "../support/ports.rs"]
@@ -10,6 +12,10 @@ mod postgres;
 mod running;
 #[path = "../support/source.rs"]
 mod source;
+#[path = "../support/stores.rs"]
+mod stores;
+#[path = "../support/worker.rs"]
+mod worker;
 
 mod config;
 #[path = "../daemon.rs"]
@@ -27,3 +33,7 @@ mod licences;
 mod rfcs;
 #[path = "../store_backup.rs"]
 mod store_backup;
+#[path = "../store_both.rs"]
+mod store_both;
+#[path = "../store_faults.rs"]
+mod store_faults;

@@ -32,7 +32,16 @@ pub(super) struct Lane {
     unwanted: Vec<Change>,
     health: watch::Sender<Health>,
     pulse: Pulse,
+    flush: Flush,
     commits: u64,
+}
+
+/// What the last COMMIT that failed left behind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flush {
+    Trusted,
+    /// It may have failed at the flush: what the file shows need not be on disk.
+    Doubted,
 }
 
 enum Errand {
@@ -55,7 +64,19 @@ impl Lane {
     ) -> Self {
         let engine = trade.location.engine();
         let (left, unwanted) = (VecDeque::new(), Vec::new());
-        Self { trade, engine, queue, left, errands, job: None, unwanted, health, pulse: Pulse::new(), commits: 0 }
+        Self {
+            trade,
+            engine,
+            queue,
+            left,
+            errands,
+            job: None,
+            unwanted,
+            health,
+            pulse: Pulse::new(),
+            flush: Flush::Trusted,
+            commits: 0,
+        }
     }
 
     pub fn pulse(&self) -> Pulse {
@@ -225,6 +246,15 @@ impl Lane {
                 // The first try may have met a connection that died while it was idle: one more on a
                 // fresh one. A second failure is the store's.
                 End::Broken(error) => {
+                    // Behind a COMMIT without an answer this is still no answer: ask until there is one.
+                    if said.is_some() {
+                        self.say_down(&error);
+                        match self.open().await {
+                            Some(opened) => *connection = opened,
+                            None => return Err(error),
+                        }
+                        continue;
+                    }
                     if retried == Retried::No
                         && let Ok(opened) = self.reopen().await
                     {
@@ -239,6 +269,7 @@ impl Lane {
                 }
                 End::Unknown(error, written) => {
                     said = Some(written);
+                    self.flush = Flush::Doubted;
                     tracing::warn!(commit = %group.id, %error, "the outcome of a commit is unknown; asking for it");
                     metrics::counter!("gatepost_store_unknown_commits_total").increment(1);
                     self.say_down(&error);
@@ -291,6 +322,7 @@ impl Lane {
                 End::RolledBack(error) => tracing::error!(%error, "a message that was refused could not be taken back"),
                 End::Broken(error) | End::Unknown(error, _) => {
                     self.unwanted.push(change);
+                    self.flush = Flush::Doubted;
                     return Err(error);
                 }
             }
@@ -303,7 +335,10 @@ impl Lane {
             match job.slice(connection, self.engine).await {
                 Slice::More(job) => self.job = Some(job),
                 Slice::Over => {}
-                Slice::Broken(error) => return Err(error),
+                Slice::Broken(error) => {
+                    self.flush = Flush::Doubted;
+                    return Err(error);
+                }
             }
         }
         self.commits += 1;
@@ -383,12 +418,23 @@ impl Lane {
         }
     }
 
-    async fn reopen(&self) -> Result<Link, StoreError> {
+    async fn reopen(&mut self) -> Result<Link, StoreError> {
         let mut connection = Link::open(&self.trade.location).await?;
         // After a failed flush the kernel may show us pages that never reached the disk. Moving the log
         // into the file writes and flushes them anew, so that what we then find committed is on disk.
-        connection.checkpoint()?;
-        Ok(connection)
+        if self.flush == Flush::Doubted {
+            connection.checkpoint()?;
+            self.flush = Flush::Trusted;
+        }
+        // Up means that it can write: what answers a question may still be full, or fail at the flush.
+        match self.new_group().write(&mut connection, self.engine, &[]).await {
+            End::Committed(_) | End::CommittedBefore => Ok(connection),
+            End::RolledBack(error) | End::Broken(error) => Err(error),
+            End::Unknown(error, _) => {
+                self.flush = Flush::Doubted;
+                Err(error)
+            }
+        }
     }
 
     /// Answers everything that waits with "not now" for this long; false when the queue is closed.
