@@ -203,8 +203,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn own_statements(self) -> [&'static Statement; 6] {
-        [self.begin(), &COMMIT, &ROLLBACK, self.now(), self.tables(), self.columns()]
+    pub(super) fn own_statements(self) -> [&'static Statement; 7] {
+        [self.begin(), self.begin_snapshot(), &COMMIT, &ROLLBACK, self.now(), self.tables(), self.columns()]
     }
 
     /// The nth parameter of a statement that is made at run time.

@@ -120,6 +120,7 @@ pub fn all_statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
         .flatten()
         .chain(writer::STATEMENTS)
         .chain(&engine.own_statements())
+        .chain([&&migrate::VERSION])
         .map(|statement| (statement.name, statement.sql))
         .chain(multi.into_iter().flatten().map(|multi| (multi.name, multi.single(engine))))
         .collect()

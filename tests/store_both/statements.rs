@@ -49,7 +49,8 @@ fn every_statement_of_the_sources_is_listed() {
     let block = Regex::new(r"(?s)statements! \{\n(.*?)\n\}").unwrap();
     let in_block = Regex::new(r#"(?m)^    ([A-Z0-9_]+) = ""#).unwrap();
     let mut declared = BTreeSet::new();
-    for (_, text) in rust_files("src/store") {
+    // A backup's label is a table that only the copy has, and its statements run in each test of one.
+    for (_, text) in rust_files("src/store").into_iter().filter(|(path, _)| !path.contains("src/store/backup/")) {
         let text = text.split("#[cfg(test)]").next().unwrap_or_default();
         declared.extend(single.captures_iter(text).map(|found| found[1].to_owned()));
         for block in block.captures_iter(text) {
