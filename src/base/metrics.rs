@@ -37,6 +37,12 @@ declare! {
     counter Count SMTP_COMMANDS = "smtp_commands_total": "SMTP commands answered, by first digit of the reply.";
     counter Count SMTP_BOUNDS = "smtp_bounds_total": "SMTP connections closed at a bound, by which.";
     counter Count TLS_HANDSHAKES = "tls_handshakes_total": "TLS handshakes as a server, by version, or failed.";
+    counter Count STORE_COMMANDS = "store_commands_total": "Changes that the store's writer came to an end with.";
+    histogram Seconds STORE_COMMIT_SECONDS = "store_commit_seconds": "Time from a group's first row to its answer; its count is the groups.";
+    counter Count STORE_SLOW = "store_slow_total": "Store calls over 200 ms, by statement.";
+    counter Count STORE_UNKNOWN_COMMITS = "store_unknown_commits_total": "Commits whose outcome had to be asked for.";
+    counter Count STORE_DOWN = "store_down_total": "Times the store went down.";
+    gauge Bytes STORE_LOG_BYTES = "store_wal_bytes": "Size of SQLite's log beside the store.";
     counter Count RELOADS = "reloads_total": "Configurations taken by a reload.";
     counter Count RELOAD_FAILURES = "reload_failures_total": "Reloads refused, and listeners left out of one.";
     counter Count HTTP_REQUESTS = "http_requests_total": "HTTP requests answered, by route and status.";

@@ -12,6 +12,7 @@ pub mod dialect;
 pub mod directory;
 pub mod error;
 pub mod events;
+mod happenings;
 pub mod housekeeping;
 pub mod inspect;
 mod link;

@@ -7,7 +7,9 @@
 
 use super::dialect::Engine;
 use super::error::StoreError;
+use super::happenings::Slow;
 use crate::base::limits;
+use crate::base::observe::Happening;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::{AnyConnection, Arguments, Row as _};
 use std::borrow::Cow;
@@ -399,8 +401,7 @@ async fn timed<T>(
 pub(super) fn tell_when_slow(name: &'static str, begun: Instant) {
     let took = begun.elapsed();
     if took > limits::STORE_SLOW {
-        metrics::counter!("gatepost_store_slow_total", "statement" => name).increment(1);
-        tracing::warn!(statement = name, took_ms = took.as_millis() as u64, "the store was slow");
+        Slow { statement: name, took }.record();
     }
 }
 

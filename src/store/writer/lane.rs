@@ -11,9 +11,12 @@ use super::{Command, Errands, Health, Trade};
 use crate::base::backoff::Backoff;
 use crate::base::id::{self, DeliveryId, MessageId};
 use crate::base::limits;
+use crate::base::metrics::STORE_LOG_BYTES;
+use crate::base::observe::Happening;
 use crate::store::change::{Change, Written};
 use crate::store::dialect::{Engine, Location, log_of};
 use crate::store::error::StoreError;
+use crate::store::happenings::{CommitUnknown, GroupWritten, say};
 use crate::store::link::Link;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -215,8 +218,7 @@ impl Lane {
         let begun = Instant::now();
         let size = commands.len();
         let result = self.settle_group(connection, commands).await;
-        metrics::histogram!("gatepost_store_group_commands").record(size as f64);
-        metrics::histogram!("gatepost_store_commit_seconds").record(begun.elapsed());
+        GroupWritten { commands: size, took: begun.elapsed() }.record();
         result
     }
 
@@ -270,8 +272,7 @@ impl Lane {
                 End::Unknown(error, written) => {
                     said = Some(written);
                     self.flush = Flush::Doubted;
-                    tracing::warn!(commit = %group.id, %error, "the outcome of a commit is unknown; asking for it");
-                    metrics::counter!("gatepost_store_unknown_commits_total").increment(1);
+                    CommitUnknown { group: &group.id, error: &error }.record();
                     self.say_down(&error);
                     match self.open().await {
                         Some(opened) => *connection = opened,
@@ -352,7 +353,7 @@ impl Lane {
     async fn watch_log(&self, connection: &mut Link) -> Result<(), StoreError> {
         let Location::File(path) = &self.trade.location else { return Ok(()) };
         let Ok(found) = tokio::fs::metadata(log_of(path)).await else { return Ok(()) };
-        metrics::gauge!("gatepost_store_wal_bytes").set(found.len() as f64);
+        metrics::gauge!(STORE_LOG_BYTES).set(found.len() as f64);
         if found.len() > limits::WAL_BYTES_MAX
             && let Err(error) = connection.cut_log()
         {
@@ -377,25 +378,11 @@ impl Lane {
     }
 
     fn say_up(&self) {
-        self.health.send_if_modified(|health| {
-            let came_up = *health != Health::Up;
-            *health = Health::Up;
-            came_up
-        });
+        say(&self.health, Health::Up);
     }
 
     fn say_down(&self, error: &StoreError) {
-        let why = error.to_string();
-        self.health.send_if_modified(|health| {
-            let was_up = *health == Health::Up;
-            if was_up {
-                tracing::error!(%why, "the store is down");
-                metrics::counter!("gatepost_store_down_total").increment(1);
-            }
-            let changed = *health != Health::Down { why: why.clone() };
-            *health = Health::Down { why };
-            changed
-        });
+        say(&self.health, Health::Down { why: error.to_string() });
     }
 
     /// Opens the connection, however long it takes, and refuses meanwhile what comes in. None: there is

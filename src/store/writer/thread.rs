@@ -5,11 +5,12 @@
 use super::Health;
 use super::lane::Lane;
 use crate::base::limits;
+use crate::store::happenings::say;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 /// What a lane tells of itself: since when it has been at work on one thing.
 #[derive(Clone)]
@@ -64,24 +65,12 @@ pub(super) async fn run(lane: Lane) {
     }
     while tokio::time::timeout(limits::STALL_LOOK_EVERY, &mut ended).await.is_err() {
         if pulse.busy_for() > limits::STORE_WRITE_MAX {
-            say_stalled(&health);
+            // The lane itself says "up" again when it has come back.
+            let why = format!("the disk has not answered for {} s", limits::STORE_WRITE_MAX.as_secs());
+            say(&health, Health::Down { why });
             pulse.stalled.store(true, Ordering::Relaxed);
         }
     }
-}
-
-/// The lane itself says "up" again when it has come back.
-fn say_stalled(health: &watch::Sender<Health>) {
-    let why = format!("the disk has not answered for {} s", limits::STORE_WRITE_MAX.as_secs());
-    health.send_if_modified(|health| {
-        let was_up = *health == Health::Up;
-        if was_up {
-            tracing::error!(%why, "the store is down");
-            metrics::counter!("gatepost_store_down_total").increment(1);
-            *health = Health::Down { why };
-        }
-        was_up
-    });
 }
 
 #[cfg(test)]
