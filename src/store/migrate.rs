@@ -48,7 +48,8 @@ pub(super) fn made_by_a_newer(version: i64) -> StoreError {
     ))
 }
 
-pub(super) static VERSION: Statement = Statement::new("VERSION", "SELECT MAX(version) AS version FROM _sqlx_migrations");
+pub(super) static VERSION: Statement =
+    Statement::new("VERSION", "SELECT MAX(version) AS version FROM _sqlx_migrations");
 
 /// The version of a store; none when this is no store of ours. Not inside a transaction: PostgreSQL would
 /// end it when there is no such table.
