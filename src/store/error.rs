@@ -33,6 +33,14 @@ impl StoreError {
     }
 }
 
+/// How a COMMIT failed.
+pub(super) enum Uncommitted {
+    /// The database itself says so: nothing of it is there, nor will be.
+    Surely(StoreError),
+    /// Nobody knows: it has to be asked for.
+    Perhaps(StoreError),
+}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,8 +5,8 @@
 //! costs two wake-ups and three copies of every value for each statement, which was half of a mail's
 //! price. The same statements run over both.
 
-use super::dialect::{Access, Location};
-use super::error::StoreError;
+use super::dialect::{Access, COMMIT, Location};
+use super::error::{StoreError, Uncommitted};
 use super::statement::{self, Binds, Columns, Multi, Statement};
 use super::{pool, sqlite};
 use sqlx::{AnyConnection, Connection};
@@ -34,6 +34,17 @@ impl Link {
         match self {
             Self::File(file) => file.execute(statement, binds),
             Self::Server(connection) => Ok(statement::execute(connection, statement, binds.clone()).await?),
+        }
+    }
+
+    /// COMMIT; when it fails, whether that is certain.
+    pub async fn commit(&mut self) -> Result<(), Uncommitted> {
+        match self {
+            Self::File(file) => file.commit(),
+            Self::Server(connection) => match statement::execute(connection, &COMMIT, Binds::default()).await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(Uncommitted::Perhaps(error.into())),
+            },
         }
     }
 

@@ -2,12 +2,12 @@
 //! Values are lent to the library, each statement is prepared once, and a row of a group costs a bind
 //! and a step.
 
-use super::dialect::{Access, Engine};
-use super::error::StoreError;
+use super::dialect::{Access, COMMIT, Engine};
+use super::error::{StoreError, Uncommitted};
 use super::statement::{Binds, Multi, Statement, Value, tell_when_slow};
 use crate::base::limits;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, OpenFlags};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,18 @@ impl File {
         let touched = prepared.raw_execute();
         tell_when_slow(statement.name, begun);
         Ok(touched? as u64)
+    }
+
+    /// COMMIT. A full disk is met while the log is written, before the mark that ends a transaction there is
+    /// whole: this one is surely not in it. After any other failure the mark may be in the log.
+    pub fn commit(&mut self) -> Result<(), Uncommitted> {
+        let begun = Instant::now();
+        let done = self.connection.prepare_cached(COMMIT.sql).and_then(|mut prepared| prepared.raw_execute());
+        tell_when_slow(COMMIT.name, begun);
+        done.map(|_| ()).map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Uncommitted::Surely(error.into()),
+            _ => Uncommitted::Perhaps(error.into()),
+        })
     }
 
     pub fn execute_rows<'a, R>(

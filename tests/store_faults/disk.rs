@@ -54,6 +54,27 @@ fn a_disk_that_refuses_every_flush_is_told_and_survived() {
     comes_back(FLUSH, EIO, FOR_EVER);
 }
 
+/// A full disk may stay full for hours. Unlike a failed flush it leaves no doubt, so nobody waits for its
+/// end to hear "later".
+#[test]
+fn a_full_disk_is_an_answer() {
+    let faults = Faults::new();
+    let fresh = place(&faults);
+    let mut worker = Worker::started(&fresh.location, Some(&faults));
+    worker.until("up", |line| line == "up");
+    for pass in [0, 1, 5] {
+        faults.arm(&fault(WRITE, LOG, ENOSPC, pass, FOR_EVER));
+        worker.tell("mails 1 1 700");
+        worker.until("a refusal", |line| line.starts_with("refused "));
+        worker.until("down", |line| line.starts_with("down "));
+        faults.disarm();
+        worker.until("up", |line| line == "up");
+    }
+    worker.tell("mails 1 1 700");
+    worker.until("a settled mail", |line| line.starts_with("settled "));
+    worker.kill().check_reopened(&fresh);
+}
+
 /// Sixteen writers meet the fault; down is said, up is said again when it is over, and every answer given
 /// before, meanwhile and after is true.
 fn comes_back(calls: i64, error: i64, fail: i64) {

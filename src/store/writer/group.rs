@@ -5,8 +5,8 @@
 //! still ending on the server, and then either finds the id (it was committed) or takes it (it was not).
 
 use super::super::change::{Change, Step, Touches, Written};
-use super::super::dialect::{COMMIT, Engine, ROLLBACK};
-use super::super::error::StoreError;
+use super::super::dialect::{Engine, ROLLBACK};
+use super::super::error::{StoreError, Uncommitted};
 use super::super::events::{INSERT_EVENTS, bind_event};
 use super::super::link::Link;
 use super::super::mail::{
@@ -49,9 +49,10 @@ impl Group {
     /// One try to write all these changes in one transaction.
     pub async fn write(&self, on: &mut Link, engine: Engine, changes: &[&Change]) -> End {
         match self.write_rows(on, engine, changes).await {
-            Ok(Some(written)) => match on.execute(&COMMIT, &Binds::default()).await {
-                Ok(_) => End::Committed(written),
-                Err(error) => End::Unknown(error, written),
+            Ok(Some(written)) => match on.commit().await {
+                Ok(()) => End::Committed(written),
+                Err(Uncommitted::Surely(error)) => End::Broken(error),
+                Err(Uncommitted::Perhaps(error)) => End::Unknown(error, written),
             },
             Ok(None) => match on.execute(&ROLLBACK, &Binds::default()).await {
                 Ok(_) => End::CommittedBefore,
