@@ -139,15 +139,15 @@ impl Usage {
         let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
         let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).and_then(|n| n.parse().ok());
         let text = metrics.render();
-        let metric = |part: &str| {
-            let name = format!("gatepost_store_group_commands{part} ");
+        let metric = |name: &str| {
+            let name = format!("gatepost_store_{name} ");
             text.lines().find_map(|line| line.strip_prefix(&name)).and_then(|n| n.parse().ok()).unwrap_or(0.0)
         };
         Self {
             cpu: time(usage.user_time()) + time(usage.system_time()),
             written: written.unwrap_or(0),
-            groups: metric("_count"),
-            commands: metric("_sum"),
+            groups: metric("commit_seconds_count"),
+            commands: metric("commands_total"),
         }
     }
 
