@@ -35,5 +35,9 @@ mod rfcs;
 mod store_backup;
 #[path = "../store_both.rs"]
 mod store_both;
+#[path = "../store_crash.rs"]
+mod store_crash;
 #[path = "../store_faults.rs"]
 mod store_faults;
+#[path = "../store_model.rs"]
+mod store_model;
