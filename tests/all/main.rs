@@ -39,3 +39,5 @@ mod store_both;
 mod store_crash;
 #[path = "../store_faults.rs"]
 mod store_faults;
+#[path = "../store_model.rs"]
+mod store_model;

@@ -11,6 +11,7 @@ use gatepost::store::open::Opening;
 use gatepost::store::writer::Health;
 use gatepost::store::{Store, StoreError};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor, Row};
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -125,6 +126,15 @@ impl Fresh {
         let number = row.unwrap_or_else(|error| panic!("{sql}: {error}")).get::<i64, _>(0);
         connection.close().await.expect("a connection closes");
         number
+    }
+
+    /// The texts that a query answers.
+    pub async fn texts(&self, sql: &str) -> HashSet<String> {
+        let mut connection = self.connect().await;
+        let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
+        let texts = rows.unwrap_or_else(|error| panic!("{sql}: {error}")).iter().map(|row| row.get(0)).collect();
+        connection.close().await.expect("a connection closes");
+        texts
     }
 
     pub async fn count(&self, rows: &str) -> i64 {
