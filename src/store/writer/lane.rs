@@ -1,13 +1,14 @@
 //! A lane of the writer: one connection, the groups it writes, and what it does when the store fails.
 //!
-//! While the store is down, changes that wait are refused at once (the caller says "later" to its
+//! While no lane can write, changes that wait are refused at once (the caller says "later" to its
 //! client); only a group whose outcome is unknown is kept, because nobody may be told anything before it
 //! is known.
 
 use super::chore::{Job, Slice};
 use super::group::{End, Group, withdrawal};
+use super::standing::Place;
 use super::thread::Pulse;
-use super::{Command, Errands, Health, Trade};
+use super::{Command, Errands, Trade};
 use crate::base::backoff::Backoff;
 use crate::base::id::{self, DeliveryId, MessageId};
 use crate::base::limits;
@@ -16,12 +17,12 @@ use crate::base::observe::Happening;
 use crate::store::change::{Change, Written};
 use crate::store::dialect::{Engine, Location, log_of};
 use crate::store::error::StoreError;
-use crate::store::happenings::{CommitUnknown, GroupWritten, say};
+use crate::store::happenings::{CommitUnknown, GroupWritten};
 use crate::store::link::Link;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, mpsc};
 
 pub(super) struct Lane {
     trade: Trade,
@@ -33,7 +34,7 @@ pub(super) struct Lane {
     job: Option<Job>,
     /// Messages whose callers went away before they heard of them, to be taken back.
     unwanted: Vec<Change>,
-    health: watch::Sender<Health>,
+    place: Place,
     pulse: Pulse,
     flush: Flush,
     commits: u64,
@@ -55,6 +56,8 @@ enum Errand {
 enum Next {
     Group(Vec<Command>),
     Job(Job),
+    /// Another lane lost its connection: is ours still good?
+    Doubt,
     Closed,
 }
 
@@ -63,7 +66,7 @@ impl Lane {
         trade: Trade,
         queue: Arc<Mutex<mpsc::Receiver<Command>>>,
         errands: Option<Errands>,
-        health: watch::Sender<Health>,
+        place: Place,
     ) -> Self {
         let engine = trade.location.engine();
         let (left, unwanted) = (VecDeque::new(), Vec::new());
@@ -75,7 +78,7 @@ impl Lane {
             errands,
             job: None,
             unwanted,
-            health,
+            place,
             pulse: Pulse::new(),
             flush: Flush::Trusted,
             commits: 0,
@@ -84,10 +87,6 @@ impl Lane {
 
     pub fn pulse(&self) -> Pulse {
         self.pulse.clone()
-    }
-
-    pub fn health(&self) -> watch::Sender<Health> {
-        self.health.clone()
     }
 
     /// Works until every sender is gone and what they sent is answered.
@@ -103,6 +102,7 @@ impl Lane {
                     self.job = Some(job);
                     Ok(())
                 }
+                Next::Doubt => self.prove(&mut connection).await,
                 Next::Group(commands) => self.write_group(&mut connection, commands).await,
             };
             let went = match went {
@@ -110,14 +110,14 @@ impl Lane {
                 Err(error) => Err(error),
             };
             if let Err(error) = went {
-                self.say_down(&error);
+                self.place.fails(&error);
                 drop(connection);
                 match self.open().await {
                     Some(opened) => connection = opened,
                     None => return,
                 }
             } else if self.pulse.came_back() {
-                self.say_up();
+                self.place.works();
             }
         }
         connection.close().await;
@@ -157,6 +157,7 @@ impl Lane {
                     return Next::Group(Vec::new());
                 }
             },
+            () = self.place.another_fails() => return Next::Doubt,
             (queue, first) = mail => match first {
                 Some(command) => {
                     self.left.push_back(command);
@@ -250,7 +251,7 @@ impl Lane {
                 End::Broken(error) => {
                     // Behind a COMMIT without an answer this is still no answer: ask until there is one.
                     if said.is_some() {
-                        self.say_down(&error);
+                        self.place.fails(&error);
                         match self.open().await {
                             Some(opened) => *connection = opened,
                             None => return Err(error),
@@ -273,7 +274,7 @@ impl Lane {
                     said = Some(written);
                     self.flush = Flush::Doubted;
                     CommitUnknown { group: &group.id, error: &error }.record();
-                    self.say_down(&error);
+                    self.place.fails(&error);
                     match self.open().await {
                         Some(opened) => *connection = opened,
                         None => return Err(error),
@@ -377,14 +378,6 @@ impl Lane {
         Group { id: id::new(at, &self.trade.random), at }
     }
 
-    fn say_up(&self) {
-        say(&self.health, Health::Up);
-    }
-
-    fn say_down(&self, error: &StoreError) {
-        say(&self.health, Health::Down { why: error.to_string() });
-    }
-
     /// Opens the connection, however long it takes, and refuses meanwhile what comes in. None: there is
     /// nobody left to work for.
     async fn open(&mut self) -> Option<Link> {
@@ -392,11 +385,11 @@ impl Lane {
         loop {
             match self.reopen().await {
                 Ok(connection) => {
-                    self.say_up();
+                    self.place.works();
                     return Some(connection);
                 }
                 Err(error) => {
-                    self.say_down(&error);
+                    self.place.fails(&error);
                     if !self.refuse_for(backoff.pause(), &error).await {
                         return None;
                     }
@@ -413,9 +406,14 @@ impl Lane {
             connection.checkpoint()?;
             self.flush = Flush::Trusted;
         }
-        // Up means that it can write: what answers a question may still be full, or fail at the flush.
-        match self.new_group().write(&mut connection, self.engine, &[]).await {
-            End::Committed(_) | End::CommittedBefore => Ok(connection),
+        self.prove(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Up means that it can write: what answers a question may still be full, or fail at the flush.
+    async fn prove(&mut self, connection: &mut Link) -> Result<(), StoreError> {
+        match self.new_group().write(connection, self.engine, &[]).await {
+            End::Committed(_) | End::CommittedBefore => Ok(()),
             End::RolledBack(error) | End::Broken(error) => Err(error),
             End::Unknown(error, _) => {
                 self.flush = Flush::Doubted;
@@ -424,7 +422,8 @@ impl Lane {
         }
     }
 
-    /// Answers everything that waits with "not now" for this long; false when the queue is closed.
+    /// Answers everything that waits with "not now" for this long, unless another lane can take it; false
+    /// when the queue is closed.
     async fn refuse_for(&mut self, pause: Duration, error: &StoreError) -> bool {
         if let Some(job) = self.job.take() {
             job.refuse(error.clone());
@@ -435,8 +434,18 @@ impl Lane {
         let until = tokio::time::Instant::now() + pause;
         let queue = self.queue.clone();
         loop {
-            let Ok(waiting) = tokio::time::timeout_at(until, async { queue.lock().await.recv().await }).await else {
-                return true;
+            let in_good_hands = self.place.another_works();
+            let mail = async {
+                match in_good_hands {
+                    true => std::future::pending().await,
+                    false => queue.lock().await.recv().await,
+                }
+            };
+            let waiting = tokio::select! {
+                biased;
+                () = self.place.turns() => continue,
+                () = tokio::time::sleep_until(until) => return true,
+                waiting = mail => waiting,
             };
             match waiting {
                 Some(command) => self.answer(command, Err(error.clone())),

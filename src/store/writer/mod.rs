@@ -11,6 +11,7 @@
 mod chore;
 mod group;
 mod lane;
+mod standing;
 mod thread;
 
 pub use chore::Chore;
@@ -24,6 +25,7 @@ use crate::base::clock::Clock;
 use crate::base::id::MessageId;
 use crate::base::limits;
 use crate::base::random::Random;
+use standing::Standing;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -96,15 +98,15 @@ impl Writer {
     pub fn start(trade: Trade, lanes: u32) -> Self {
         let (commands, queue) = mpsc::channel(limits::WRITER_QUEUE_MAX);
         let (chores, jobs) = mpsc::channel(limits::CHORE_QUEUE_MAX);
-        let (health_to, health) = watch::channel(Health::Down { why: "it is being opened".to_owned() });
+        let (standing, health) = Standing::new();
         let queue = Arc::new(Mutex::new(queue));
         let (unread, unread_from) = mpsc::unbounded_channel();
         let mut errands = Some(Errands { jobs, unread: unread_from });
         let mut tasks = JoinSet::new();
         for _ in 0..lanes {
-            let lane = lane::Lane::new(trade.clone(), queue.clone(), errands.take(), health_to.clone());
+            let lane = lane::Lane::new(trade.clone(), queue.clone(), errands.take(), standing.place());
             match trade.location.engine().works_in_the_caller() {
-                true => tasks.spawn(thread::run(lane)),
+                true => tasks.spawn(thread::run(lane, standing.clone())),
                 false => tasks.spawn(lane.run()),
             };
         }

@@ -2,10 +2,9 @@
 //! hangs in the disk cannot be interrupted, but readiness can say so. (Its callers have their own
 //! deadline, see `Writer::submit`.)
 
-use super::Health;
 use super::lane::Lane;
+use super::standing::Standing;
 use crate::base::limits;
-use crate::store::happenings::say;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -50,8 +49,8 @@ impl Pulse {
 }
 
 /// Runs the lane in a thread of its own; the future ends when the lane does.
-pub(super) async fn run(lane: Lane) {
-    let (pulse, health) = (lane.pulse(), lane.health());
+pub(super) async fn run(lane: Lane, standing: Standing) {
+    let pulse = lane.pulse();
     let (ends, mut ended) = oneshot::channel::<()>();
     let runtime = Handle::current();
     let thread = std::thread::Builder::new().name("gatepost-store".to_owned());
@@ -67,7 +66,7 @@ pub(super) async fn run(lane: Lane) {
         if pulse.busy_for() > limits::STORE_WRITE_MAX {
             // The lane itself says "up" again when it has come back.
             let why = format!("the disk has not answered for {} s", limits::STORE_WRITE_MAX.as_secs());
-            say(&health, Health::Down { why });
+            standing.stalls(why);
             pulse.stalled.store(true, Ordering::Relaxed);
         }
     }
