@@ -15,6 +15,7 @@ pub mod mail;
 pub mod dns;
 pub mod model;
 pub mod net;
+pub mod smtp;
 
 // floor 3: the rooms that touch one piece of the world each
 pub mod certs;

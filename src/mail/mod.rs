@@ -3,4 +3,6 @@
 
 pub mod address;
 pub mod domain_name;
+pub mod envelope;
+pub mod received;
 mod settings;

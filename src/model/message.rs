@@ -2,8 +2,8 @@
 
 use crate::base::clock::Time;
 use crate::base::id::{MessageId, TenantId};
-use crate::mail::address::Address;
 use crate::mail::domain_name::DomainName;
+use crate::mail::envelope::ReversePath;
 
 /// The door through which a message came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,13 +30,6 @@ impl Origin {
             Self::Generated => "generated",
         }
     }
-}
-
-/// Who a failure is told to; RFC 5321 4.5.5: the null path is not an empty address but nobody.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReversePath {
-    Null,
-    Address(Address),
 }
 
 /// What is known of a message beside its bytes.

@@ -7,6 +7,7 @@ pub mod directory;
 pub mod domain;
 pub mod event;
 pub mod host;
+pub mod intake;
 pub mod mailbox;
 pub mod message;
 pub mod name;

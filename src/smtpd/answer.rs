@@ -1,9 +1,9 @@
 //! What is said to a command line, and what happens next. No socket, no clock: lines come in, replies
 //! go out as bytes. No mail is taken yet; the session that takes it stands behind the same two calls.
 
-use super::line::Line;
 use crate::base::limits;
 use crate::mail::domain_name::DomainName;
+use crate::smtp::line::Line;
 
 /// What the connection does after the replies so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 
 use super::answer::{Answerer, Channel, Then};
 use super::happenings::{CommandAnswered, ConnectionClosed, ConnectionOpened, End, PlaintextDropped};
-use super::line::Lines;
 use super::listener::Door;
 use super::settings::Tls;
 use super::starttls::shake_hands;
@@ -11,6 +10,7 @@ use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::base::shutdown::Phase;
 use crate::net::listen::Visit;
+use crate::smtp::line::Lines;
 use rustls::ServerConfig;
 use std::io;
 use std::sync::Arc;

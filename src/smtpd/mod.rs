@@ -4,7 +4,6 @@
 mod answer;
 mod connection;
 mod happenings;
-mod line;
 pub mod listener;
 pub mod settings;
 mod starttls;

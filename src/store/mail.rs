@@ -8,8 +8,9 @@ use super::words;
 use crate::base::clock::Time;
 use crate::base::id::MessageId;
 use crate::base::limits;
+use crate::mail::envelope::ReversePath;
 use crate::model::delivery::{Attempt, Delivery, Lease, Settlement, State};
-use crate::model::message::{Message, Origin, ReversePath};
+use crate::model::message::{Message, Origin};
 use sqlx::any::AnyRow;
 use std::time::Duration;
 

@@ -3,9 +3,10 @@
 use crate::mails::{Mail, Mails};
 use crate::stores::{Fresh, on_both};
 use gatepost::base::id;
+use gatepost::mail::envelope::ReversePath;
 use gatepost::model::delivery::{Delivery, Lease, State};
 use gatepost::model::event::Event;
-use gatepost::model::message::{Form, Origin, ReversePath};
+use gatepost::model::message::{Form, Origin};
 use gatepost::store::change::Written;
 use gatepost::store::mail::Body;
 use gatepost::store::{Change, Store, StoreError};

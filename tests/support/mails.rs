@@ -3,9 +3,10 @@
 use gatepost::base::clock::{Clock, Time};
 use gatepost::base::id::{self, DeliveryId, MessageId, TenantId};
 use gatepost::base::random::Random;
+use gatepost::mail::envelope::ReversePath;
 use gatepost::model::delivery::{Attempt, Delivery, Lease, Settlement, State};
 use gatepost::model::event::Event;
-use gatepost::model::message::{Form, Message, Origin, ReversePath};
+use gatepost::model::message::{Form, Message, Origin};
 use gatepost::store::Change;
 use gatepost::store::mail::Body;
 use std::time::Duration;

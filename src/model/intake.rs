@@ -1,0 +1,15 @@
+//! A message as a door hands it in: what every way into the house becomes before anyone decides on it.
+
+use super::message::Origin;
+use crate::mail::envelope::Envelope;
+use crate::mail::received::Hop;
+
+pub struct Intake {
+    pub origin: Origin,
+    /// The login of the credential that sends it; none for mail from the world.
+    pub submitter: Option<String>,
+    pub hop: Hop,
+    pub envelope: Envelope,
+    /// Header and body as they came, every line with CRLF.
+    pub message: Vec<u8>,
+}

@@ -1,0 +1,6 @@
+//! SMTP without a socket: what a client may say now, and what is answered. Bytes come in, replies go
+//! out, and what only the rooms above can decide is asked for as a value. `smtpd` drives it.
+
+pub mod line;
+pub mod reply;
+pub mod sasl;
