@@ -52,6 +52,30 @@ pub const LINGER_BYTES_MAX: usize = 64 << 10;
 /// RFC 5321 4.5.3.1.4: a command line is at most 512 octets with its CRLF.
 pub const COMMAND_BYTES_MAX: usize = 512;
 
+/// MAIL and RCPT with the parameters of all extensions (RFC 1870 adds 26 octets, RFC 3461 up to 528, RFC
+/// 4865 34, RFC 4954 500, RFC 6152 17, RFC 6531 10, and a UTF-8 address its length).
+pub const PATH_LINE_BYTES_MAX: usize = 2048;
+
+/// RFC 4954 4: AUTH and the lines of its dialogue; OAuth tokens fill them.
+pub const AUTH_LINE_BYTES_MAX: usize = 12_288;
+
+/// RFC 3461 4.4 and 4.2: ENVID, and ORCPT with its type.
+pub const ENVID_BYTES_MAX: usize = 100;
+pub const ORCPT_BYTES_MAX: usize = 500;
+
+/// What is read and thrown away of one message, or one chunk, that is refused already: after it the
+/// connection is closed.
+pub const DATA_SWALLOW_BYTES_MAX: usize = 64 << 20;
+
+/// Chunks of one message: who needs more sends a byte at a time.
+pub const CHUNKS_MAX: u32 = 10_000;
+
+/// What one read of message data takes at most.
+pub const DATA_READ_BYTES: usize = 64 << 10;
+
+/// How far ahead a submitted message may be held (RFC 4865).
+pub const HOLD_MAX: Duration = Duration::from_secs(30 * 86_400);
+
 /// RFC 5321 4.5.3.1.5: a reply line is at most 512 octets with its code and CRLF.
 pub const REPLY_LINE_BYTES_MAX: usize = 512;
 

@@ -33,18 +33,36 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Room for the next bytes to be appended to.
-    pub fn room(&mut self) -> &mut Vec<u8> {
+    /// Room for the next bytes, at least so many, to be appended to.
+    pub fn room(&mut self, bytes: usize) -> &mut Vec<u8> {
         self.buffer.drain(..self.start);
         self.searched -= self.start;
         self.start = 0;
-        self.buffer.reserve(limits::COMMAND_READ_BYTES);
+        self.buffer.reserve(bytes);
         &mut self.buffer
+    }
+
+    /// What has come and was not taken yet: the begin of the next line, or the bytes of a message.
+    pub fn unread(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// So many bytes of it were a message's.
+    pub fn take(&mut self, bytes: usize) {
+        self.start = (self.start + bytes).min(self.buffer.len());
+        self.searched = self.searched.max(self.start);
+    }
+
+    /// Gives the memory back while nothing is waited for but the next command.
+    pub fn rest(&mut self) {
+        if self.start == self.buffer.len() && self.swallowed == 0 {
+            *self = Self::default();
+        }
     }
 
     #[cfg(test)]
     fn push(&mut self, bytes: &[u8]) {
-        self.room().extend_from_slice(bytes);
+        self.room(0).extend_from_slice(bytes);
     }
 
     /// Throws away all that has come; says how much it was.
@@ -60,11 +78,13 @@ impl Lines {
             End::Bare => Some(Line::BareCrOrLf),
             End::At(end) => {
                 // RFC 5321 4.5.3.1: the bounds of lines count their CRLF.
-                let (from, bytes) = (self.start, self.swallowed + (end + 2 - self.start));
+                let (from, swallowed) = (self.start, self.swallowed > 0);
+                let bytes = self.swallowed + (end + 2 - from);
                 (self.start, self.searched, self.swallowed) = (end + 2, end + 2, 0);
                 Some(match bytes {
                     n if n > limits::LINE_SWALLOW_BYTES_MAX => Line::Endless,
-                    n if n > bytes_max => Line::TooLong,
+                    // What was thrown away of it counted as too long already.
+                    n if n > bytes_max || swallowed => Line::TooLong,
                     _ => Line::Whole(&self.buffer[from..end]),
                 })
             }

@@ -46,6 +46,11 @@ impl Reply {
         matches!(self.code, 421 | 521)
     }
 
+    /// The same with another text.
+    pub fn write_with(&self, text: &str, out: &mut Vec<u8>) {
+        Self { text: Cow::Owned(text.to_owned()), ..*self }.write(out);
+    }
+
     /// Appends it as one line, cut to the bound of a reply line.
     pub fn write(&self, out: &mut Vec<u8>) {
         let from = out.len();

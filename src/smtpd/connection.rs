@@ -117,7 +117,7 @@ async fn hear<S>(stream: &mut S, lines: &mut Lines, deadline: Instant, visit: &V
 where
     S: AsyncRead + Unpin,
 {
-    let room = lines.room();
+    let room = lines.room(limits::COMMAND_READ_BYTES);
     let read = tokio::select! {
         biased;
         () = visit.leaving.reached(Phase::Draining) => return Err(End::Draining),
