@@ -73,6 +73,14 @@ pub const CHUNKS_MAX: u32 = 10_000;
 /// What one read of message data takes at most.
 pub const DATA_READ_BYTES: usize = 64 << 10;
 
+/// RFC 5321 4.5.3.2.5: the longest pause between two blocks of a message.
+pub const DATA_PAUSE_MAX: Duration = Duration::from_secs(180);
+
+/// A message has this long, and a second more for each so many bytes that have come: a slow line sends a
+/// megabyte in half an hour, a client that only holds the connection is sent away.
+pub const DATA_GRACE: Duration = Duration::from_secs(120);
+pub const DATA_BYTES_PER_SECOND_MIN: u64 = 512;
+
 /// How far ahead a submitted message may be held (RFC 4865).
 pub const HOLD_MAX: Duration = Duration::from_secs(30 * 86_400);
 

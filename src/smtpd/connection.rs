@@ -1,16 +1,22 @@
-//! One connection from greeting to goodbye: it moves bytes between the socket and `line`/`answer`,
-//! within deadlines, and knows when to stop. What is said is decided there, not here.
+//! One connection from greeting to goodbye: it moves bytes between the socket and the session, within
+//! deadlines, brings the session the decisions it asks for, and knows when to stop.
 
-use super::answer::{Answerer, Channel, Then};
+use super::decide::Client;
 use super::happenings::{CommandAnswered, ConnectionClosed, ConnectionOpened, End, PlaintextDropped};
 use super::listener::Door;
+use super::patience::Patience;
 use super::settings::Tls;
 use super::starttls::shake_hands;
+use crate::base::clock::Clock;
 use crate::base::limits;
 use crate::base::observe::Happening;
+use crate::base::random::Random;
 use crate::base::shutdown::Phase;
 use crate::net::listen::Visit;
+use crate::net::socket::Peer;
+use crate::smtp::extension::Channel;
 use crate::smtp::line::Lines;
+use crate::smtp::session::{Session, Step};
 use rustls::ServerConfig;
 use std::io;
 use std::sync::Arc;
@@ -19,7 +25,13 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Serves one client until it or we have had enough.
-pub(super) async fn serve(stream: TcpStream, door: Arc<Door>, tls: Arc<ServerConfig>, visit: Visit) {
+pub(super) async fn serve(
+    stream: TcpStream,
+    door: Arc<Door>,
+    tls: Arc<ServerConfig>,
+    (clock, random): (Clock, Random),
+    visit: Visit,
+) {
     let started = Instant::now();
     let word = door.word();
     ConnectionOpened { door: word, peer: visit.peer }.record();
@@ -28,34 +40,25 @@ pub(super) async fn serve(stream: TcpStream, door: Arc<Door>, tls: Arc<ServerCon
         Tls::Implicit => Channel::Tls,
         Tls::None => Channel::Plain,
     };
-    let mut answerer = Answerer::new(door.hostname.clone(), channel);
-    let end = talk(stream, channel, tls, &mut answerer, &visit).await;
-    let (commands, errors) = (answerer.commands(), answerer.errors());
+    let address = match visit.peer {
+        Peer::Address(address) => Some(address.ip().to_canonical()),
+        Peer::User(_) => None,
+    };
+    let client = Client::new(door, address);
+    let session = Session::new(client.offer(channel), clock, random);
+    let mut talk = Talk { session, client, visit: &visit, out: Vec::new() };
+    talk.session.greet(&mut talk.out);
+    let end = talk.over(stream, channel, tls).await;
+    let (commands, errors) = (talk.session.commands(), talk.session.errors());
     ConnectionClosed { door: word, peer: visit.peer, commands, errors, after: started.elapsed(), end }.record();
 }
 
-async fn talk(
-    mut stream: TcpStream,
-    channel: Channel,
-    tls: Arc<ServerConfig>,
-    answerer: &mut Answerer,
-    visit: &Visit,
-) -> End {
-    let mut greeting = Vec::new();
-    answerer.greet(&mut greeting);
-    if channel != Channel::Tls {
-        match converse(&mut stream, greeting, answerer, visit).await {
-            Ended::StartTls => greeting = Vec::new(),
-            Ended::Over(end) => return part(&mut stream, end).await,
-        }
-        answerer.forget_all_for_tls();
-    }
-    let Some(mut stream) = shake_hands(stream, tls).await else { return End::NoTls };
-    match converse(&mut stream, greeting, answerer, visit).await {
-        // Inside TLS the answerer refuses STARTTLS, so this conversation ends in one way only.
-        Ended::StartTls => part(&mut stream, End::NoTls).await,
-        Ended::Over(end) => part(&mut stream, end).await,
-    }
+/// The two who talk, and what is not said yet.
+struct Talk<'a> {
+    session: Session,
+    client: Client,
+    visit: &'a Visit,
+    out: Vec<u8>,
 }
 
 /// How one channel's conversation ended.
@@ -64,81 +67,138 @@ enum Ended {
     Over(End),
 }
 
-/// Speaks first, then answers all that comes until it is over. All commands of one packet are
-/// answered in one write (RFC 2920 3.2).
-async fn converse<S>(stream: &mut S, greeting: Vec<u8>, answerer: &mut Answerer, visit: &Visit) -> Ended
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let (mut lines, mut out) = (Lines::default(), greeting);
-    let mut deadline = Instant::now() + limits::COMMAND_MAX;
-    loop {
-        let then = answer_all(&mut lines, answerer, &mut out);
-        if !out.is_empty() {
-            if let Err(why) = flush(stream, &mut out).await {
-                return Ended::Over(End::Io(why));
+impl Talk<'_> {
+    /// The whole conversation, on one channel or on two.
+    async fn over(&mut self, mut stream: TcpStream, channel: Channel, tls: Arc<ServerConfig>) -> End {
+        if channel != Channel::Tls {
+            match self.converse(&mut stream).await {
+                Ended::StartTls => {}
+                Ended::Over(end) => return part(&mut stream, end).await,
             }
-            // One deadline for the whole of the next command: a byte now and then does not move it.
-            deadline = Instant::now() + limits::COMMAND_MAX;
         }
-        match then {
-            Then::Listen => {}
-            Then::Close(why) => return Ended::Over(End::Closed(why)),
-            Then::StartTls => {
-                // RFC 3207 4.2: what came in the clear behind STARTTLS may be anybody's.
-                let bytes = lines.discard();
-                if bytes > 0 {
-                    PlaintextDropped { bytes }.record();
+        let Some(mut stream) = shake_hands(stream, tls).await else { return End::NoTls };
+        if channel != Channel::Tls {
+            self.session.secure(self.client.offer(Channel::Tls));
+        }
+        match self.converse(&mut stream).await {
+            // Inside TLS the session refuses STARTTLS, so this conversation ends in one way only.
+            Ended::StartTls => part(&mut stream, End::NoTls).await,
+            Ended::Over(end) => part(&mut stream, end).await,
+        }
+    }
+
+    /// Says what is to be said first, then answers all that comes until it is over. All commands of one
+    /// packet are answered in one write (RFC 2920 3.2).
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Ended {
+        let mut lines = Lines::default();
+        let mut patience = Patience::new(Instant::now());
+        loop {
+            let step = self.answer_all(&mut lines).await;
+            if !self.out.is_empty() {
+                if let Err(why) = flush(stream, &mut self.out).await {
+                    return Ended::Over(End::Io(why));
                 }
-                return Ended::StartTls;
+                patience.begin_again(Instant::now());
+            }
+            match step {
+                Then::Hear => {}
+                Then::Over(end) => return Ended::Over(end),
+                Then::StartTls => {
+                    // RFC 3207 4.2: what came in the clear behind STARTTLS may be anybody's.
+                    let bytes = lines.discard();
+                    if bytes > 0 {
+                        PlaintextDropped { bytes }.record();
+                    }
+                    return Ended::StartTls;
+                }
+            }
+            if let Err(end) = self.hear(stream, &mut lines, &mut patience).await {
+                self.say_last_word(stream, &end).await;
+                return Ended::Over(end);
             }
         }
-        if let Err(end) = hear(stream, &mut lines, deadline, visit).await {
-            say_last_word(stream, &end, answerer).await;
-            return Ended::Over(end);
+    }
+
+    /// Lets the session answer what has come, and brings it every decision it asks for.
+    async fn answer_all(&mut self, lines: &mut Lines) -> Then {
+        let mut step = self.proceed(lines);
+        loop {
+            let ask = match step {
+                Step::Hear => return Then::Hear,
+                Step::StartTls => return Then::StartTls,
+                Step::Close(why) => return Then::Over(End::Closed(why)),
+                Step::Ask(ask) => ask,
+            };
+            let answer = self.client.decide(ask, &self.session).await;
+            let from = self.out.len();
+            let next = self.session.take(answer, &mut self.out);
+            count_replies(&self.out[from..]);
+            step = match next {
+                Some(step) => step,
+                None => self.proceed(lines),
+            };
         }
     }
-}
 
-fn answer_all(lines: &mut Lines, answerer: &mut Answerer, out: &mut Vec<u8>) -> Then {
-    while let Some(line) = lines.next(limits::COMMAND_BYTES_MAX) {
-        let from = out.len();
-        let then = answerer.answer(line, out);
-        CommandAnswered { first_digit: out.get(from).copied().unwrap_or_default() }.record();
-        if then != Then::Listen {
-            return then;
+    fn proceed(&mut self, lines: &mut Lines) -> Step {
+        let from = self.out.len();
+        let step = self.session.proceed(lines, &mut self.out);
+        count_replies(&self.out[from..]);
+        step
+    }
+
+    /// Waits for the next bytes, until the deadline or until the listener drains. A message that is coming
+    /// in is heard to its end also then.
+    async fn hear<S>(&self, stream: &mut S, lines: &mut Lines, patience: &mut Patience) -> Result<(), End>
+    where
+        S: AsyncRead + Unpin,
+    {
+        let receiving = self.session.receiving().is_some();
+        let bytes = if receiving { limits::DATA_READ_BYTES } else { limits::COMMAND_READ_BYTES };
+        if !receiving {
+            lines.rest();
+        }
+        let deadline = patience.deadline(receiving, Instant::now());
+        let room = lines.room(bytes);
+        let read = tokio::select! {
+            biased;
+            () = self.visit.leaving.reached(Phase::Draining), if !receiving => return Err(End::Draining),
+            read = timeout_at(deadline, stream.read_buf(room)) => read.map_err(|_| End::Idle)?,
+        };
+        match read {
+            Ok(0) => Err(End::Gone),
+            Ok(n) => {
+                patience.heard(n);
+                Ok(())
+            }
+            Err(why) => Err(End::Io(why)),
         }
     }
-    Then::Listen
-}
 
-/// Waits for the next bytes, until the deadline or until the listener drains.
-async fn hear<S>(stream: &mut S, lines: &mut Lines, deadline: Instant, visit: &Visit) -> Result<(), End>
-where
-    S: AsyncRead + Unpin,
-{
-    let room = lines.room(limits::COMMAND_READ_BYTES);
-    let read = tokio::select! {
-        biased;
-        () = visit.leaving.reached(Phase::Draining) => return Err(End::Draining),
-        read = timeout_at(deadline, stream.read_buf(room)) => read.map_err(|_| End::Idle)?,
-    };
-    match read {
-        Ok(0) => Err(End::Gone),
-        Ok(_) => Ok(()),
-        Err(why) => Err(End::Io(why)),
+    async fn say_last_word<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, end: &End) {
+        match end {
+            End::Idle => self.session.say_too_slow(&mut self.out),
+            End::Draining => self.session.say_closing(&mut self.out),
+            _ => {}
+        }
+        // Whether it arrives changes nothing any more.
+        let _ = flush(stream, &mut self.out).await;
     }
 }
 
-async fn say_last_word<S: AsyncWrite + Unpin>(stream: &mut S, end: &End, answerer: &Answerer) {
-    let mut out = Vec::new();
-    match end {
-        End::Idle => answerer.say_too_slow(&mut out),
-        End::Draining => answerer.say_closing(&mut out),
-        _ => {}
+enum Then {
+    Hear,
+    StartTls,
+    Over(End),
+}
+
+/// Each reply by the first digit of its last line.
+fn count_replies(said: &[u8]) {
+    for line in said.split_inclusive(|byte| *byte == b'\n') {
+        if line.get(3) == Some(&b' ') {
+            CommandAnswered { first_digit: line[0] }.record();
+        }
     }
-    // Whether it arrives changes nothing any more.
-    let _ = flush(stream, &mut out).await;
 }
 
 async fn flush<S: AsyncWrite + Unpin>(stream: &mut S, out: &mut Vec<u8>) -> io::Result<()> {

@@ -1,9 +1,9 @@
 //! What can happen at an SMTP door: each with its line and its number.
 
-use super::answer::Close;
 use crate::base::metrics::{CONNECTIONS_CUT, SMTP_BOUNDS, SMTP_COMMANDS, TLS_HANDSHAKES};
 use crate::base::observe::Happening;
 use crate::net::socket::Peer;
+use crate::smtp::session::Close;
 use std::io;
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ impl End {
             Self::Closed(Close::Quit) => "quit",
             Self::Closed(Close::TooManyErrors) => "too many errors",
             Self::Closed(Close::TooManyCommands) => "too many commands without mail",
+            Self::Closed(Close::EndlessData) => "message without end",
+            Self::Closed(Close::Decided) => "sent away",
             Self::Closed(Close::BareCrOrLf) => "bare CR or LF",
             Self::Closed(Close::EndlessLine) => "line without end",
             Self::Gone => "client went away",

@@ -64,7 +64,12 @@ pub fn open(socket: TcpListener, door: Door, context: &Context) -> io::Result<Op
     // Made for this listener alone, with its own ticket key, and also where TLS is off for now: a
     // reload may turn it on.
     let tls = context.certificates.server_config(Tickets::One).map_err(io::Error::other)?;
-    let rooms = Arc::new(Rooms { door: ArcSwap::from_pointee(door), tls });
+    let rooms = Arc::new(Rooms {
+        door: ArcSwap::from_pointee(door),
+        tls,
+        clock: context.clock.clone(),
+        random: context.random.clone(),
+    });
     let listening = listen::open(socket, name, bounds, rooms.clone(), (context.clock.clone(), context.random.clone()));
     Ok(OpenListener { address, rooms, listening })
 }
@@ -107,11 +112,14 @@ impl OpenListener {
 struct Rooms {
     door: ArcSwap<Door>,
     tls: Arc<ServerConfig>,
+    clock: Clock,
+    random: Random,
 }
 
 impl Serve<TcpStream> for Rooms {
     async fn serve(self: Arc<Self>, stream: TcpStream, visit: Visit) {
-        connection::serve(stream, self.door.load_full(), self.tls.clone(), visit).await;
+        let chance = (self.clock.clone(), self.random.clone());
+        connection::serve(stream, self.door.load_full(), self.tls.clone(), chance, visit).await;
     }
 
     fn no_room(&self) -> &'static [u8] {

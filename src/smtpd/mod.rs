@@ -1,10 +1,12 @@
-//! The SMTP doors: sockets, TLS, deadlines and permits. What a client says is cut into lines by
-//! `line`, answered by `answer`, both without a socket; `connection` moves the bytes between.
+//! The SMTP doors: sockets, TLS, deadlines and permits. What a client says is answered by
+//! `smtp::session`, without a socket; `connection` moves the bytes between, and `decide` puts what the
+//! session asks to the rooms that know.
 
-mod answer;
 mod connection;
+mod decide;
 mod happenings;
 pub mod listener;
+mod patience;
 pub mod settings;
 mod starttls;
 

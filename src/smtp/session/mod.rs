@@ -61,7 +61,6 @@ pub enum Close {
     Quit,
     TooManyErrors,
     TooManyCommands,
-    TooManyMessages,
     BareCrOrLf,
     EndlessLine,
     EndlessData,

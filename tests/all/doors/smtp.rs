@@ -12,7 +12,7 @@ const FOREVER: Duration = Duration::from_secs(30);
 async fn wherever_the_packets_are_cut_the_replies_are_the_same() {
     let listener = House::new().open(Tls::Starttls);
     let long = format!("NOOP {}\r\n", "x".repeat(limits::COMMAND_BYTES_MAX));
-    let said = format!("EHLO client.example\r\nnoop\r\nMAIL FROM:<a@b.example>\r\n{long}WHAT\r\n\r\nQUIT\r\nNOOP\r\n");
+    let said = format!("HELO client.example\r\nnoop\r\nMAIL FROM:<a@b.example>\r\n{long}WHAT\r\n\r\nQUIT\r\nNOOP\r\n");
     let mut replies: Option<String> = None;
     for cut in (0..said.len()).filter(|cut| *cut < 70 || cut % 50 == 0 || said.len() - cut < 40) {
         let mut client = Client::at(listener.address()).await;
@@ -27,9 +27,9 @@ async fn wherever_the_packets_are_cut_the_replies_are_the_same() {
     assert_eq!(
         replies.unwrap(),
         "220 mail.example.com ESMTP Gatepost\r\n\
-         250-mail.example.com\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250 STARTTLS\r\n\
+         250 mail.example.com\r\n\
          250 2.0.0 OK\r\n\
-         451 4.3.2 this server takes no mail yet\r\n\
+         530 5.7.0 STARTTLS comes first, then AUTH\r\n\
          500 5.5.2 line too long\r\n\
          500 5.5.2 command not recognised\r\n\
          500 5.5.2 command not recognised\r\n\
@@ -88,7 +88,7 @@ async fn an_idle_client_is_told_421_after_five_minutes() {
     let listener = House::new().open(Tls::None);
     let started = Instant::now();
     let mut client = Client::greeted_at(listener.address()).await;
-    assert_eq!(client.reply().await, "421 4.4.2 mail.example.com closes: no command for too long\r\n");
+    assert_eq!(client.reply().await, "421 4.4.2 mail.example.com closes: that took too long\r\n");
     assert!(started.elapsed() >= limits::COMMAND_MAX);
 }
 
@@ -140,5 +140,5 @@ async fn a_changed_door_meets_new_clients_and_spares_the_old() {
     assert!(!old.ask("EHLO a").await.contains("STARTTLS"));
     let mut new = Client::at(listener.address()).await;
     assert_eq!(new.reply().await, "220 mx2.example.com ESMTP Gatepost\r\n");
-    assert!(new.ask("EHLO a").await.ends_with("250 STARTTLS\r\n"));
+    assert!(new.ask("EHLO a").await.contains("250-STARTTLS\r\n"));
 }
