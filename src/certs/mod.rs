@@ -8,6 +8,7 @@ pub mod files;
 pub mod self_signed;
 pub mod settings;
 
+use crate::base::settings::words;
 use crate::mail::domain_name::DomainName;
 use arc_swap::ArcSwap;
 use files::BadPair;
@@ -45,13 +46,14 @@ impl Source {
 #[derive(Clone, Debug)]
 pub struct Pair(Arc<CertifiedKey>);
 
-/// May a client resume its session by a ticket? Tickets are sealed with a key of the one listener, so
-/// that a session begun under one listener's policy does not continue under another's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tickets {
-    Off,
-    /// One ticket per handshake: a mail client resumes with the last it got, more are bytes for nothing.
-    One,
+words! {
+    /// May a client resume its session by a ticket? Tickets are sealed with a key of the one listener, so
+    /// that a session begun under one listener's policy does not continue under another's.
+    pub enum Tickets {
+        None = "none",
+        /// One ticket per handshake: a mail client resumes with the last it got, more are bytes for nothing.
+        One = "one",
+    }
 }
 
 /// The pair in use. Clones share it.
@@ -86,7 +88,7 @@ impl Certificates {
             .with_cert_resolver(self.0.clone());
         config.session_storage = Arc::new(NoServerSessionStorage {});
         match tickets {
-            Tickets::Off => config.send_tls13_tickets = 0,
+            Tickets::None => config.send_tls13_tickets = 0,
             Tickets::One => {
                 config.ticketer = crypto::aws_lc_rs::Ticketer::new()?;
                 config.send_tls13_tickets = 1;

@@ -16,7 +16,7 @@ use crate::base::shutdown::{Phase, Shutdown};
 use crate::base::wake::Bell;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -32,6 +32,12 @@ pub trait Serve<S>: Send + Sync + 'static {
 
     /// What a connection is told that there is no room for; empty where nothing can be said.
     fn no_room(&self) -> &'static [u8];
+
+    /// Does this address speak for many clients, so that it is not counted as one? Whom it speaks for is
+    /// counted when it has said so, by `Visit::pass_to`.
+    fn speaks_for_many(&self, _address: IpAddr) -> bool {
+        false
+    }
 }
 
 /// One connection's stay: it is counted, and holds its permit, until this is dropped.
@@ -40,13 +46,34 @@ pub struct Visit {
     pub peer: Peer,
     /// The listener's own phases, not the daemon's: one listener drains and the others do not notice.
     pub leaving: Shutdown,
-    _held: Held,
+    door: &'static str,
+    clients: Clients,
+    per_client: usize,
+    held: Held,
+}
+
+impl Visit {
+    /// A proxy has said whose connection this is: from now on it is that client's, and counted as such; one
+    /// of its own stays what it is. False when the client holds its share already, which has been recorded.
+    pub fn pass_to(&mut self, client: SocketAddr) -> bool {
+        let itself = address_of(self.peer).to_canonical() == client.ip().to_canonical();
+        self.peer = Peer::Address(client);
+        if itself {
+            return true;
+        }
+        let Some(counted) = self.clients.admit(client.ip(), self.per_client) else {
+            ConnectionRefused { door: self.door, peer: self.peer, why: Refusal::TooManyOfOneClient }.record();
+            return false;
+        };
+        self.held.of_client = counted;
+        true
+    }
 }
 
 /// What a connection holds as long as it stands.
 struct Held {
     open_now: OpenNow,
-    _of_client: Counted,
+    of_client: Counted,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -68,7 +95,7 @@ impl OpenNow {
     fn hold(&self, of_client: Counted, permit: OwnedSemaphorePermit) -> Held {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.gauge.increment(1.0);
-        Held { open_now: self.clone(), _of_client: of_client, _permit: permit }
+        Held { open_now: self.clone(), of_client, _permit: permit }
     }
 }
 
@@ -237,7 +264,13 @@ impl<H> Door<H> {
     where
         H: Serve<L::Stream>,
     {
-        let Some(of_client) = self.clients.admit(address_of(peer), self.bounds.per_client) else {
+        let address = address_of(peer);
+        let counted = if self.handler.speaks_for_many(address) {
+            Some(Counted::not_at_all())
+        } else {
+            self.clients.admit(address, self.bounds.per_client)
+        };
+        let Some(of_client) = counted else {
             ConnectionRefused { door: self.name.door, peer, why: Refusal::TooManyOfOneClient }.record();
             L::say(&stream, self.handler.no_room());
             return;
@@ -247,7 +280,10 @@ impl<H> Door<H> {
             id: id::new(self.clock.now(), &self.random),
             peer,
             leaving: self.phases.clone(),
-            _held: self.open_now.hold(of_client, permit),
+            door: self.name.door,
+            clients: self.clients.clone(),
+            per_client: self.bounds.per_client,
+            held: self.open_now.hold(of_client, permit),
         };
         let span = connection_span(&visit.id);
         visits.spawn(self.handler.clone().serve(stream, visit).instrument(span));
@@ -309,7 +345,6 @@ mod tests {
     use super::*;
     use crate::base::wake::Bell;
     use std::collections::VecDeque;
-    use std::net::SocketAddr;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::{Mutex, mpsc};
@@ -442,11 +477,18 @@ mod tests {
     }
 
     async fn played(list: Vec<io::Result<Peer>>, per_client: usize) -> Drained {
+        played_to(Patient, list, per_client).await
+    }
+
+    async fn played_to<H>(handler: H, list: Vec<io::Result<Peer>>, per_client: usize) -> Drained
+    where
+        H: Serve<mpsc::UnboundedSender<String>>,
+    {
         let played = Bell::default();
         let socket = Played { list: Mutex::new(list.into()), played: played.clone() };
         let name = Name { door: "test", address: "played".to_owned() };
         let bounds = Bounds { connections: 9, per_client };
-        let listening = open(socket, name, bounds, Arc::new(Patient), (Clock::System, Random::System));
+        let listening = open(socket, name, bounds, Arc::new(handler), (Clock::System, Random::System));
         played.rung().await;
         listening.drain(Duration::from_secs(30)).await
     }
@@ -462,6 +504,57 @@ mod tests {
         let list = vec![none_left(), none_left(), Err(io::ErrorKind::ConnectionAborted.into()), from("192.0.2.1:1")];
         assert_eq!(played(list, 9).await, Drained { finished: 1, cut: 0 });
         assert!(started.elapsed() >= limits::ACCEPT_PAUSE_FIRST, "{:?}", started.elapsed());
+    }
+
+    /// Says after "hello" whether the client, named by its last byte, has room; then stays.
+    struct Passing;
+
+    impl Serve<TcpStream> for Passing {
+        async fn serve(self: Arc<Self>, mut stream: TcpStream, mut visit: Visit) {
+            let last = stream.read_u8().await.unwrap();
+            let words: &[u8] = if visit.pass_to(([192, 0, 2, last], 1).into()) { b"hello" } else { b"full!" };
+            stream.write_all(words).await.unwrap();
+            visit.leaving.reached(Phase::Draining).await;
+        }
+
+        fn no_room(&self) -> &'static [u8] {
+            b"full!"
+        }
+    }
+
+    #[tokio::test]
+    async fn behind_a_proxy_each_client_gets_its_share() {
+        let (_listening, address) = opened(Passing, 9).await;
+        let mut guests = Vec::new();
+        for (last, words) in [(1, "hello"), (1, "full!"), (2, "hello"), (2, "full!")] {
+            let mut guest = TcpStream::connect(address).await.unwrap();
+            guest.write_all(&[last]).await.unwrap();
+            assert_eq!(heard(&mut guest).await, words, "{last}");
+            guests.push(guest);
+        }
+    }
+
+    /// `Patient`, for whom everyone speaks for many.
+    struct Open;
+
+    impl Serve<mpsc::UnboundedSender<String>> for Open {
+        async fn serve(self: Arc<Self>, stream: mpsc::UnboundedSender<String>, visit: Visit) {
+            Arc::new(Patient).serve(stream, visit).await;
+        }
+
+        fn no_room(&self) -> &'static [u8] {
+            panic!("there was room")
+        }
+
+        fn speaks_for_many(&self, address: IpAddr) -> bool {
+            address == IpAddr::from([192, 0, 2, 1])
+        }
+    }
+
+    #[tokio::test]
+    async fn who_speaks_for_many_is_not_counted_as_one() {
+        let list = vec![from("192.0.2.1:1"), from("192.0.2.1:2"), from("192.0.2.1:3")];
+        assert_eq!(played_to(Open, list, 1).await, Drained { finished: 3, cut: 0 });
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ mod answer;
 mod connection;
 mod happenings;
 pub mod listener;
+pub mod proxy;
 pub mod settings;
 mod starttls;
 

@@ -340,6 +340,8 @@ pub const CHANGES: &[(&str, &str, &str)] = &[
     ("listener[].bind", "0.0.0.0:587", "0.0.0.0:588"),
     ("listener[].tls", "tls = \"starttls\"\n\n# Where AUTH", "tls = \"implicit\"\n\n# Where AUTH"),
     ("listener[].plain_auth", "plain_auth = \"tls\"", "plain_auth = \"loopback\""),
+    ("listener[].proxies", "proxies = [\"10.0.0.5\", ", "proxies = ["),
+    ("listener[].session_tickets", "session_tickets = \"one\"", "session_tickets = \"none\""),
     ("http[].bind", "127.0.0.1:8025", "127.0.0.1:8026"),
     ("http[].serves", "serves = [\"api\", ", "serves = ["),
     ("dns.servers", "127.0.0.1:5353", "127.0.0.1:5354"),
