@@ -35,6 +35,8 @@ fn directory() -> tempfile::TempDir {
     for (name, text, mode) in [
         ("certs/server.pem", "x", 0o644),
         ("certs/server.key", "x", 0o600),
+        ("certs/mail.example.net.pem", "x", 0o644),
+        ("certs/mail.example.net.key", "x", 0o600),
         ("dkim/example.com.gp1.pem", "x", 0o600),
         ("zone.txt", "x", 0o644),
         ("secrets/master.key", "0123456789abcdef0123456789abcdef\n", 0o600),
@@ -336,6 +338,8 @@ pub const CHANGES: &[(&str, &str, &str)] = &[
     ("store.write_connections", "write_connections = 2", "write_connections = 3"),
     ("tls.certificate", "certs/server.pem", "zone.txt"),
     ("tls.key", "certs/server.key", "secrets/upstream"),
+    ("certificate[].certificate", "certs/mail.example.net.pem", "zone.txt"),
+    ("certificate[].key", "certs/mail.example.net.key", "secrets/upstream"),
     ("listener[].kind", "kind = \"submission\"", "kind = \"mx\""),
     ("listener[].bind", "0.0.0.0:587", "0.0.0.0:588"),
     ("listener[].tls", "tls = \"starttls\"\n\n# Where AUTH", "tls = \"implicit\"\n\n# Where AUTH"),
