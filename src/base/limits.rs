@@ -42,6 +42,17 @@ pub const ACCEPT_PAUSE_LONGEST: Duration = Duration::from_secs(1);
 /// A TLS handshake, from the first byte to the last: three round trips and a slow phone.
 pub const TLS_HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 
+/// PROXY protocol, version 1: "the longest line is 107 bytes" with its CRLF (proxy-protocol.txt 2.1).
+pub const PROXY_V1_BYTES_MAX: usize = 107;
+
+/// PROXY protocol, version 2: the head (16 bytes), the addresses (at most 216) and the fields that a
+/// balancer adds, a client's certificate among them. The length on the wire would allow 64 KiB.
+pub const PROXY_V2_BYTES_MAX: usize = 4 << 10;
+
+/// How long a proxy may take for its header. It is the first thing it sends, in one packet: this leaves
+/// time to lose that packet twice.
+pub const PROXY_HEADER_MAX: Duration = Duration::from_secs(10);
+
 /// After our last word: how long, and how many bytes, we still read and discard, so that the kernel
 /// does not answer unread input with a reset that overtakes the word.
 pub const LINGER_MAX: Duration = Duration::from_secs(2);

@@ -34,6 +34,7 @@ declare! {
     counter Count CONNECTIONS_REFUSED = "connections_refused_total": "Connections sent away at once, by door and why.";
     counter Count CONNECTIONS_CUT = "connections_cut_total": "Connections that did not end by themselves, by door and why.";
     counter Count ACCEPT_FAILURES = "accept_failures_total": "Failed accepts (no descriptors, no memory), by door.";
+    counter Count PROXY_REFUSED = "proxy_refused_total": "Connections of listed proxies closed for want of a right PROXY header, by why.";
     counter Count SMTP_COMMANDS = "smtp_commands_total": "SMTP commands answered, by first digit of the reply.";
     counter Count SMTP_BOUNDS = "smtp_bounds_total": "SMTP connections closed at a bound, by which.";
     counter Count TLS_HANDSHAKES = "tls_handshakes_total": "TLS handshakes as a server, by version, or failed.";

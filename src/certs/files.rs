@@ -46,6 +46,10 @@ pub enum BadPair {
         certificate: PathBuf,
         key: PathBuf,
     },
+    /// A certificate that clients cannot ask for.
+    Nameless {
+        path: PathBuf,
+    },
     /// A self-signed pair could not be made.
     NotMade {
         path: PathBuf,
@@ -99,6 +103,11 @@ impl std::fmt::Display for BadPair {
             Self::Mismatch { certificate, key } => {
                 write!(f, "{}: this key does not belong to the certificate in {}", key.display(), certificate.display())
             }
+            Self::Nameless { path } => write!(
+                f,
+                "{}: no DNS name in this certificate (subjectAltName), so no client can ask for it",
+                path.display()
+            ),
             Self::NotMade { path, why } => {
                 write!(f, "{}: a self-signed certificate could not be made: {why}", path.display())
             }
@@ -120,6 +129,7 @@ impl BadPair {
             | Self::BadPem { path, .. }
             | Self::BadCertificate { path, .. }
             | Self::BadKey { path }
+            | Self::Nameless { path }
             | Self::NotMade { path, .. }
             | Self::Mismatch { key: path, .. } => path,
         }

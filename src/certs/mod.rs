@@ -1,19 +1,23 @@
-//! Who we are in TLS: the certificate and key that our listeners show, from files or made by
-//! ourselves. A reload swaps them for new handshakes; connections that stand are not touched.
+//! Who we are in TLS: the certificates and keys that our listeners show, from files or made by
+//! ourselves, chosen by the name a client asks for. A reload swaps them for new handshakes; connections that stand are not touched.
 //!
 //! The provider is named here and always passed on, never taken from the process: which crypto a
 //! listener uses does not depend on what some other crate installed first.
 
+pub mod by_name;
 pub mod files;
 pub mod self_signed;
 pub mod settings;
 
+use crate::base::settings::words;
 use crate::mail::domain_name::DomainName;
 use arc_swap::ArcSwap;
+use by_name::{Named, Shown};
 use files::BadPair;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, crypto};
+use settings::Certificate;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -41,44 +45,65 @@ impl Source {
     }
 }
 
+/// Where everything comes from that our listeners show.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sources {
+    /// For clients that ask for no name, or for one that no other certificate carries.
+    pub otherwise: Source,
+    pub by_name: Vec<Certificate>,
+}
+
+impl Sources {
+    /// Reads all of it, or says which file is at fault; blocks on the disk for a moment.
+    pub fn read(&self) -> Result<Shown, BadPair> {
+        let mut shown = Shown::from(self.otherwise.read()?);
+        for certificate in &self.by_name {
+            shown.add(Named::read(certificate)?);
+        }
+        Ok(shown)
+    }
+}
+
 /// A certificate chain and the key of its first certificate, known to fit each other.
 #[derive(Clone, Debug)]
 pub struct Pair(Arc<CertifiedKey>);
 
-/// May a client resume its session by a ticket? Tickets are sealed with a key of the one listener, so
-/// that a session begun under one listener's policy does not continue under another's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tickets {
-    Off,
-    /// One ticket per handshake: a mail client resumes with the last it got, more are bytes for nothing.
-    One,
+words! {
+    /// May a client resume its session by a ticket? Tickets are sealed with a key of the one listener, so
+    /// that a session begun under one listener's policy does not continue under another's.
+    pub enum Tickets {
+        None = "none",
+        /// One ticket per handshake: a mail client resumes with the last it got, more are bytes for nothing.
+        One = "one",
+    }
 }
 
-/// The pair in use. Clones share it.
+/// The certificates in use. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Certificates(Arc<Current>);
 
 #[derive(Debug)]
-struct Current(ArcSwap<CertifiedKey>);
+struct Current(ArcSwap<Shown>);
 
 impl ResolvesServerCert for Current {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        // rustls gives the name in lower case, and none that is no DNS name.
+        Some(self.0.load().choose(hello.server_name()))
     }
 }
 
 impl Certificates {
-    pub fn new(pair: Pair) -> Self {
-        Self(Arc::new(Current(ArcSwap::new(pair.0))))
+    pub fn new(shown: impl Into<Shown>) -> Self {
+        Self(Arc::new(Current(ArcSwap::from_pointee(shown.into()))))
     }
 
-    /// New handshakes show this pair from now on. A client that resumes by a ticket of the last twelve
+    /// New handshakes show these from now on. A client that resumes by a ticket of the last twelve
     /// hours sees no certificate at all, old or new.
-    pub fn swap(&self, pair: Pair) {
-        self.0.0.store(pair.0);
+    pub fn swap(&self, shown: impl Into<Shown>) {
+        self.0.0.store(Arc::new(shown.into()));
     }
 
-    /// What one listener needs; its certificate follows every later `swap`.
+    /// What one listener needs; its certificates follow every later `swap`.
     pub fn server_config(&self, tickets: Tickets) -> Result<Arc<ServerConfig>, rustls::Error> {
         let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
@@ -86,7 +111,7 @@ impl Certificates {
             .with_cert_resolver(self.0.clone());
         config.session_storage = Arc::new(NoServerSessionStorage {});
         match tickets {
-            Tickets::Off => config.send_tls13_tickets = 0,
+            Tickets::None => config.send_tls13_tickets = 0,
             Tickets::One => {
                 config.ticketer = crypto::aws_lc_rs::Ticketer::new()?;
                 config.send_tls13_tickets = 1;

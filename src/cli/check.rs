@@ -6,10 +6,13 @@
 use super::{Failure, explain_on_stderr, wait};
 use crate::base::settings::{Finding, Severity, Span};
 use crate::certs;
+use crate::certs::by_name::Named;
 use crate::config::{Config, Environment, Loaded, Origin, explain};
 use crate::daemon::{self, master_key, privilege};
 use crate::store::inspect::{self, Found};
 use crate::store::seal;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
 pub fn run(origin: &Origin) -> Result<(), Failure> {
@@ -18,6 +21,7 @@ pub fn run(origin: &Origin) -> Result<(), Failure> {
     if let Some(config) = loaded.config.clone() {
         let mut findings = Vec::new();
         look_at_certificate(&config, &loaded, &mut findings, &mut seen);
+        look_at_named_certificates(&config, &loaded, &mut findings, &mut seen);
         look_at_dkim_keys(&config, &loaded, &mut findings, &mut seen);
         look_at_identity(&config, &loaded, &mut findings);
         look_at_store(&config, &loaded, &mut findings, &mut seen)?;
@@ -48,6 +52,36 @@ fn look_at_certificate(config: &Config, loaded: &Loaded, findings: &mut Vec<Find
         Err(why) => {
             let at_fault = if config.tls.key.as_deref() == Some(why.path()) { "tls.key" } else { "tls.certificate" };
             findings.push(Finding::error(loaded.source.place(at_fault), why.to_string()));
+        }
+    }
+}
+
+/// Each must load, and a name that two of them carry is shown from the first.
+fn look_at_named_certificates(config: &Config, loaded: &Loaded, findings: &mut Vec<Finding>, seen: &mut Vec<String>) {
+    let mut carried: HashMap<String, Span> = HashMap::new();
+    for (i, pair) in config.certificate.iter().enumerate() {
+        let place = |key: &str| loaded.source.place(&format!("certificate[{i}].{key}"));
+        let named = match Named::read(pair) {
+            Ok(named) => named,
+            Err(why) => {
+                let at_fault = if pair.key == why.path() { "key" } else { "certificate" };
+                findings.push(Finding::error(place(at_fault), why.to_string()));
+                continue;
+            }
+        };
+        seen.push(format!("{} is shown for {}", pair.certificate.display(), named.names.join(", ")));
+        for name in named.names {
+            match carried.entry(name) {
+                Entry::Vacant(free) => drop(free.insert(place("certificate"))),
+                Entry::Occupied(taken) => findings.push(
+                    Finding::warning(
+                        place("certificate"),
+                        format!("an earlier certificate is for {} too", taken.key()),
+                    )
+                    .label("the first one is shown")
+                    .also(*taken.get(), "this one"),
+                ),
+            }
         }
     }
 }
@@ -87,7 +121,11 @@ fn look_at_identity(config: &Config, loaded: &Loaded, findings: &mut Vec<Finding
 fn key_files(config: &Config) -> Vec<(String, &Path)> {
     let tls = [("tls.certificate", &config.tls.certificate), ("tls.key", &config.tls.key)];
     let tls = tls.into_iter().filter_map(|(setting, path)| Some((setting.to_owned(), path.as_deref()?)));
-    tls.chain(dkim_key_files(config)).collect()
+    let named = config.certificate.iter().enumerate().flat_map(|(i, pair)| {
+        let at = |key: &str| format!("certificate[{i}].{key}");
+        [(at("certificate"), pair.certificate.as_path()), (at("key"), pair.key.as_path())]
+    });
+    tls.chain(named).chain(dkim_key_files(config)).collect()
 }
 
 fn dkim_key_files(config: &Config) -> impl Iterator<Item = (String, &Path)> {

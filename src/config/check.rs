@@ -23,6 +23,7 @@ pub(super) fn check(config: &Config, source: &Source) -> Vec<Finding> {
     survey.domains_leave_by_known_relays();
     survey.credentials_can_be_used();
     survey.networks_are_narrow();
+    survey.proxies_are_narrow();
     survey.plain_networks_stay_inside();
     survey.mailboxes_are_ours();
     survey.routes_lead_somewhere();

@@ -66,6 +66,8 @@ settings! {
         live store: store::settings::Settings = section(),
         /// The certificate that our listeners show.
         live tls: certs::settings::Settings = section(),
+        /// Further certificates, by the names in them.
+        live certificate: Vec<certs::settings::Certificate> = default(Vec::new()),
         /// Sockets that speak SMTP.
         live listener: Vec<smtpd::settings::Listener> = default(Vec::new()),
         /// Sockets that speak HTTP.

@@ -153,7 +153,12 @@ pub(super) fn opening(prepared: &Prepared) -> Opening {
     }
 }
 
-/// Where the certificate of our listeners comes from.
+/// Where the certificates of our listeners come from.
+pub(super) fn certificate_sources(config: &Config) -> certs::Sources {
+    certs::Sources { otherwise: certificate_source(config), by_name: config.certificate.clone() }
+}
+
+/// Where the one comes from that is shown when no other is asked for.
 pub fn certificate_source(config: &Config) -> certs::Source {
     match (&config.tls.certificate, &config.tls.key) {
         (Some(certificate), Some(key)) => certs::Source::Files { certificate: certificate.clone(), key: key.clone() },

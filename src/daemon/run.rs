@@ -50,8 +50,8 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     let metrics = Metrics::start();
     tokio::spawn(metrics.clone().keep(house.shutdown.clone()));
 
-    let pair = build::certificate_source(&prepared.config).read().map_err(NotStarted::misconfigured)?;
-    let certificates = Certificates::new(pair);
+    let shown = build::certificate_sources(&prepared.config).read().map_err(NotStarted::misconfigured)?;
+    let certificates = Certificates::new(shown);
     let contexts = contexts(&house, metrics, &certificates);
     let control_path = prepared.config.server.data_dir.join(control::FILE_NAME);
     let control = control::open(&control_path, Uid::effective().as_raw(), &contexts.http).map_err(NotStarted::new)?;

@@ -16,7 +16,7 @@ use crate::base::shutdown::{Phase, Shutdown};
 use crate::base::wake::Bell;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -32,6 +32,12 @@ pub trait Serve<S>: Send + Sync + 'static {
 
     /// What a connection is told that there is no room for; empty where nothing can be said.
     fn no_room(&self) -> &'static [u8];
+
+    /// Does this address speak for many clients, so that it is not counted as one? Whom it speaks for is
+    /// counted when it has said so, by `Visit::pass_to`.
+    fn speaks_for_many(&self, _address: IpAddr) -> bool {
+        false
+    }
 }
 
 /// One connection's stay: it is counted, and holds its permit, until this is dropped.
@@ -40,13 +46,34 @@ pub struct Visit {
     pub peer: Peer,
     /// The listener's own phases, not the daemon's: one listener drains and the others do not notice.
     pub leaving: Shutdown,
-    _held: Held,
+    door: &'static str,
+    clients: Clients,
+    per_client: usize,
+    held: Held,
+}
+
+impl Visit {
+    /// A proxy has said whose connection this is: from now on it is that client's, and counted as such; one
+    /// of its own stays what it is. False when the client holds its share already, which has been recorded.
+    pub fn pass_to(&mut self, client: SocketAddr) -> bool {
+        let itself = address_of(self.peer).to_canonical() == client.ip().to_canonical();
+        self.peer = Peer::Address(client);
+        if itself {
+            return true;
+        }
+        let Some(counted) = self.clients.admit(client.ip(), self.per_client) else {
+            ConnectionRefused { door: self.door, peer: self.peer, why: Refusal::TooManyOfOneClient }.record();
+            return false;
+        };
+        self.held.of_client = counted;
+        true
+    }
 }
 
 /// What a connection holds as long as it stands.
 struct Held {
     open_now: OpenNow,
-    _of_client: Counted,
+    of_client: Counted,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -68,7 +95,7 @@ impl OpenNow {
     fn hold(&self, of_client: Counted, permit: OwnedSemaphorePermit) -> Held {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.gauge.increment(1.0);
-        Held { open_now: self.clone(), _of_client: of_client, _permit: permit }
+        Held { open_now: self.clone(), of_client, _permit: permit }
     }
 }
 
@@ -237,7 +264,13 @@ impl<H> Door<H> {
     where
         H: Serve<L::Stream>,
     {
-        let Some(of_client) = self.clients.admit(address_of(peer), self.bounds.per_client) else {
+        let address = address_of(peer);
+        let counted = if self.handler.speaks_for_many(address) {
+            Some(Counted::not_at_all())
+        } else {
+            self.clients.admit(address, self.bounds.per_client)
+        };
+        let Some(of_client) = counted else {
             ConnectionRefused { door: self.name.door, peer, why: Refusal::TooManyOfOneClient }.record();
             L::say(&stream, self.handler.no_room());
             return;
@@ -247,7 +280,10 @@ impl<H> Door<H> {
             id: id::new(self.clock.now(), &self.random),
             peer,
             leaving: self.phases.clone(),
-            _held: self.open_now.hold(of_client, permit),
+            door: self.name.door,
+            clients: self.clients.clone(),
+            per_client: self.bounds.per_client,
+            held: self.open_now.hold(of_client, permit),
         };
         let span = connection_span(&visit.id);
         visits.spawn(self.handler.clone().serve(stream, visit).instrument(span));
@@ -305,168 +341,4 @@ fn address_of(peer: Peer) -> IpAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::wake::Bell;
-    use std::collections::VecDeque;
-    use std::net::SocketAddr;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream};
-    use tokio::sync::{Mutex, mpsc};
-
-    /// Says hello, then stays until its client closes, or leaves at once when asked to.
-    struct Greeter;
-
-    impl Serve<TcpStream> for Greeter {
-        async fn serve(self: Arc<Self>, mut stream: TcpStream, visit: Visit) {
-            stream.write_all(b"hello").await.unwrap();
-            tokio::select! {
-                _ = stream.read_u8() => {}
-                () = visit.leaving.reached(Phase::Draining) => {}
-            }
-        }
-
-        fn no_room(&self) -> &'static [u8] {
-            b"full!"
-        }
-    }
-
-    /// Does what one character asks: panics, or stays whatever happens.
-    struct Stubborn;
-
-    impl Serve<TcpStream> for Stubborn {
-        async fn serve(self: Arc<Self>, mut stream: TcpStream, _visit: Visit) {
-            if stream.read_u8().await.unwrap() == b'p' {
-                panic!("as the test asked");
-            }
-            stream.write_all(b"stays").await.unwrap();
-            std::future::pending().await
-        }
-
-        fn no_room(&self) -> &'static [u8] {
-            b""
-        }
-    }
-
-    async fn opened<H: Serve<TcpStream>>(handler: H, connections: usize) -> (Listening, SocketAddr) {
-        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
-        let name = Name { door: "test", address: address.to_string() };
-        let bounds = Bounds { connections, per_client: 1 };
-        (open(socket, name, bounds, Arc::new(handler), (Clock::System, Random::System)), address)
-    }
-
-    async fn heard(stream: &mut TcpStream) -> String {
-        let mut words = [0; 5];
-        stream.read_exact(&mut words).await.unwrap();
-        String::from_utf8(words.to_vec()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn beyond_the_bound_a_client_waits_in_the_backlog_until_another_leaves() {
-        let (listening, address) = opened(Greeter, 2).await;
-        let mut first = TcpStream::connect(address).await.unwrap();
-        let mut second = TcpStream::connect(address).await.unwrap();
-        assert_eq!((heard(&mut first).await, heard(&mut second).await), ("hello".into(), "hello".into()));
-        let mut third = TcpStream::connect(address).await.unwrap();
-        tokio::task::yield_now().await;
-        assert_eq!(listening.connections(), 2);
-        drop(first);
-        assert_eq!(heard(&mut third).await, "hello");
-        assert_eq!(listening.connections(), 2);
-    }
-
-    #[tokio::test]
-    async fn a_drain_asks_everyone_to_leave_and_refuses_the_next() {
-        let (listening, address) = opened(Greeter, 9).await;
-        let mut guest = TcpStream::connect(address).await.unwrap();
-        heard(&mut guest).await;
-        assert_eq!(listening.drain(Duration::from_secs(30)).await, Drained { finished: 1, cut: 0 });
-        assert_eq!(guest.read(&mut [0]).await.unwrap(), 0);
-        assert!(TcpStream::connect(address).await.is_err());
-    }
-
-    #[tokio::test]
-    async fn a_drain_cuts_who_stays_beyond_the_deadline() {
-        let (listening, address) = opened(Stubborn, 9).await;
-        let mut guest = TcpStream::connect(address).await.unwrap();
-        guest.write_all(b"s").await.unwrap();
-        assert_eq!(heard(&mut guest).await, "stays");
-        assert_eq!(listening.drain(Duration::ZERO).await, Drained { finished: 0, cut: 1 });
-        assert!(matches!(guest.read(&mut [0]).await, Ok(0) | Err(_)));
-    }
-
-    #[tokio::test]
-    async fn a_panic_ends_one_connection_and_gives_its_permit_back() {
-        let (_listening, address) = opened(Stubborn, 1).await;
-        let mut guest = TcpStream::connect(address).await.unwrap();
-        guest.write_all(b"p").await.unwrap();
-        assert!(matches!(guest.read(&mut [0]).await, Ok(0) | Err(_)));
-        let mut next = TcpStream::connect(address).await.unwrap();
-        next.write_all(b"s").await.unwrap();
-        assert_eq!(heard(&mut next).await, "stays");
-    }
-
-    /// A socket that plays a list: errors, and connections from addresses of our choice.
-    struct Played {
-        list: Mutex<VecDeque<io::Result<Peer>>>,
-        played: Bell,
-    }
-
-    impl Socket for Played {
-        type Stream = mpsc::UnboundedSender<String>;
-
-        async fn accept(&self) -> io::Result<(Self::Stream, Peer)> {
-            let Some(next) = self.list.lock().await.pop_front() else {
-                self.played.ring();
-                return std::future::pending().await;
-            };
-            Ok((mpsc::unbounded_channel().0, next?))
-        }
-
-        fn say(_: &Self::Stream, words: &[u8]) {
-            assert_eq!(words, b"full!");
-        }
-    }
-
-    struct Patient;
-
-    impl Serve<mpsc::UnboundedSender<String>> for Patient {
-        async fn serve(self: Arc<Self>, _stream: mpsc::UnboundedSender<String>, visit: Visit) {
-            visit.leaving.reached(Phase::Draining).await;
-        }
-
-        fn no_room(&self) -> &'static [u8] {
-            b"full!"
-        }
-    }
-
-    async fn played(list: Vec<io::Result<Peer>>, per_client: usize) -> Drained {
-        let played = Bell::default();
-        let socket = Played { list: Mutex::new(list.into()), played: played.clone() };
-        let name = Name { door: "test", address: "played".to_owned() };
-        let bounds = Bounds { connections: 9, per_client };
-        let listening = open(socket, name, bounds, Arc::new(Patient), (Clock::System, Random::System));
-        played.rung().await;
-        listening.drain(Duration::from_secs(30)).await
-    }
-
-    fn from(address: &str) -> io::Result<Peer> {
-        Ok(Peer::Address(address.parse().unwrap()))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn without_descriptors_it_pauses_and_goes_on() {
-        let none_left = || Err(io::Error::from_raw_os_error(nix::libc::EMFILE));
-        let started = tokio::time::Instant::now();
-        let list = vec![none_left(), none_left(), Err(io::ErrorKind::ConnectionAborted.into()), from("192.0.2.1:1")];
-        assert_eq!(played(list, 9).await, Drained { finished: 1, cut: 0 });
-        assert!(started.elapsed() >= limits::ACCEPT_PAUSE_FIRST, "{:?}", started.elapsed());
-    }
-
-    #[tokio::test]
-    async fn one_client_gets_its_share_and_others_theirs() {
-        let list = vec![from("192.0.2.1:1"), from("192.0.2.1:2"), from("192.0.2.1:3"), from("192.0.2.2:1")];
-        assert_eq!(played(list, 2).await, Drained { finished: 3, cut: 0 });
-    }
-}
+mod tests;

@@ -12,9 +12,11 @@ pub(super) struct Clients(Arc<Mutex<HashMap<IpAddr, usize>>>);
 impl Clients {
     /// Counts one more connection of this client, if that leaves it within the bound.
     pub(super) fn admit(&self, address: IpAddr, most: usize) -> Option<Counted> {
+        // On a socket of both families IPv4 clients come as ::ffff:a.b.c.d: one /64 holds them all.
+        let address = address.to_canonical();
         // Proxies, tests and local applications speak for many from here.
         if address.is_loopback() {
-            return Some(Counted(None));
+            return Some(Counted::not_at_all());
         }
         let client = client_of(address);
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -47,6 +49,13 @@ fn client_of(address: IpAddr) -> IpAddr {
 /// One connection of a client, counted until it is dropped.
 #[derive(Debug)]
 pub(super) struct Counted(Option<(Clients, IpAddr)>);
+
+impl Counted {
+    /// For whoever speaks for many.
+    pub(super) fn not_at_all() -> Self {
+        Self(None)
+    }
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {
@@ -83,6 +92,9 @@ mod tests {
         let _one = clients.admit(ip("2001:db8::1"), 1).unwrap();
         assert!(clients.admit(ip("2001:db8::ffff:2"), 1).is_none());
         assert!(clients.admit(ip("2001:db8:0:1::1"), 1).is_some());
+        let _mapped = clients.admit(ip("::ffff:192.0.2.1"), 1).unwrap();
+        assert!(clients.admit(ip("::ffff:192.0.2.2"), 1).is_some(), "an IPv4 client is one address");
+        assert!(clients.admit(ip("192.0.2.1"), 1).is_none());
         let _many: Vec<_> = (0..9).map(|_| clients.admit(ip("127.0.0.1"), 1).unwrap()).collect();
     }
 }

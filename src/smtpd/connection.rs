@@ -3,14 +3,13 @@
 
 use super::decide::Client;
 use super::happenings::{CommandAnswered, ConnectionClosed, ConnectionOpened, End, PlaintextDropped};
-use super::listener::Door;
+use super::listener::{Context, Door};
 use super::patience::Patience;
+use super::proxy;
 use super::settings::Tls;
 use super::starttls::shake_hands;
-use crate::base::clock::Clock;
 use crate::base::limits;
 use crate::base::observe::Happening;
-use crate::base::random::Random;
 use crate::base::shutdown::Phase;
 use crate::net::listen::Visit;
 use crate::net::socket::Peer;
@@ -26,31 +25,29 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 /// Serves one client until it or we have had enough.
 pub(super) async fn serve(
-    stream: TcpStream,
+    mut stream: TcpStream,
     door: Arc<Door>,
     tls: Arc<ServerConfig>,
-    (clock, random): (Clock, Random),
+    context: &Context,
     visit: Visit,
 ) {
     let started = Instant::now();
+    let Peer::Address(from) = visit.peer else { return };
+    let Ok(peer) = proxy::conveyed(&mut stream, from, &door.proxies).await else { return };
     let word = door.word();
-    ConnectionOpened { door: word, peer: visit.peer }.record();
+    ConnectionOpened { door: word, peer }.record();
     let channel = match door.tls {
         Tls::Starttls => Channel::PlainOfferingTls,
         Tls::Implicit => Channel::Tls,
         Tls::None => Channel::Plain,
     };
-    let address = match visit.peer {
-        Peer::Address(address) => Some(address.ip().to_canonical()),
-        Peer::User(_) => None,
-    };
-    let client = Client::new(door, address);
-    let session = Session::new(client.offer(channel), clock, random);
+    let client = Client::new(door, peer.ip());
+    let session = Session::new(client.offer(channel), context.clock.clone(), context.random.clone());
     let mut talk = Talk { session, client, visit: &visit, out: Vec::new() };
     talk.session.greet(&mut talk.out);
     let end = talk.over(stream, channel, tls).await;
     let (commands, errors) = (talk.session.commands(), talk.session.errors());
-    ConnectionClosed { door: word, peer: visit.peer, commands, errors, after: started.elapsed(), end }.record();
+    ConnectionClosed { door: word, peer, commands, errors, after: started.elapsed(), end }.record();
 }
 
 /// The two who talk, and what is not said yet.

@@ -15,11 +15,11 @@ use std::sync::Arc;
 pub(super) struct Client {
     door: Arc<Door>,
     /// As conveyed by a listed proxy, if there is one.
-    address: Option<IpAddr>,
+    address: IpAddr,
 }
 
 impl Client {
-    pub fn new(door: Arc<Door>, address: Option<IpAddr>) -> Self {
+    pub fn new(door: Arc<Door>, address: IpAddr) -> Self {
         Self { door, address }
     }
 
@@ -56,7 +56,7 @@ impl Client {
     fn may_log_in_in_the_clear(&self) -> bool {
         match self.door.plain_auth {
             PlainAuth::Tls => false,
-            PlainAuth::Loopback | PlainAuth::Networks => self.address.is_some_and(|address| address.is_loopback()),
+            PlainAuth::Loopback | PlainAuth::Networks => self.address.is_loopback(),
         }
     }
 

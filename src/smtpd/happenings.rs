@@ -1,15 +1,16 @@
 //! What can happen at an SMTP door: each with its line and its number.
 
-use crate::base::metrics::{CONNECTIONS_CUT, SMTP_BOUNDS, SMTP_COMMANDS, TLS_HANDSHAKES};
+use super::proxy::Refused;
+use crate::base::metrics::{CONNECTIONS_CUT, PROXY_REFUSED, SMTP_BOUNDS, SMTP_COMMANDS, TLS_HANDSHAKES};
 use crate::base::observe::Happening;
-use crate::net::socket::Peer;
 use crate::smtp::session::Close;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 pub(super) struct ConnectionOpened {
     pub door: &'static str,
-    pub peer: Peer,
+    pub peer: SocketAddr,
 }
 
 impl Happening for ConnectionOpened {
@@ -52,7 +53,7 @@ impl End {
 
 pub(super) struct ConnectionClosed {
     pub door: &'static str,
-    pub peer: Peer,
+    pub peer: SocketAddr,
     pub commands: u32,
     pub errors: u32,
     pub after: Duration,
@@ -128,5 +129,32 @@ pub(super) struct PlaintextDropped {
 impl Happening for PlaintextDropped {
     fn record(self) {
         tracing::warn!(bytes = self.bytes, "plaintext behind STARTTLS was thrown away");
+    }
+}
+
+/// A proxy said whose connection it passes on.
+pub(super) struct ClientConveyed {
+    pub proxy: SocketAddr,
+    pub client: SocketAddr,
+}
+
+impl Happening for ClientConveyed {
+    fn record(self) {
+        tracing::debug!(proxy = %self.proxy, client = %self.client, "connection conveyed by a proxy");
+    }
+}
+
+/// A listed proxy did not say whose connection it passes on.
+pub(super) struct ProxyRefused<'a> {
+    pub proxy: SocketAddr,
+    pub why: &'a Refused,
+}
+
+impl Happening for ProxyRefused<'_> {
+    fn record(self) {
+        let why = self.why.in_words();
+        metrics::counter!(PROXY_REFUSED, "why" => why).increment(1);
+        let detail = if let Refused::Broken(error) = self.why { Some(tracing::field::display(error)) } else { None };
+        tracing::info!(proxy = %self.proxy, why, detail, "connection of a proxy refused");
     }
 }

@@ -1,6 +1,7 @@
 //! An open SMTP listener: made from a bound socket, changed while it stands, drained at its end.
 
 use super::connection;
+use super::proxy;
 use super::settings::{Kind, Listener, PlainAuth, Tls};
 use crate::base::clock::Clock;
 use crate::base::limits;
@@ -9,9 +10,10 @@ use crate::certs::{Certificates, Tickets};
 use crate::mail::domain_name::DomainName;
 use crate::net::listen::{self, Bounds, Drained, Listening, Name, Serve, Visit};
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 use rustls::ServerConfig;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -22,12 +24,21 @@ pub struct Door {
     pub kind: Kind,
     pub tls: Tls,
     pub plain_auth: PlainAuth,
+    pub proxies: Vec<IpNet>,
+    pub tickets: Tickets,
     pub hostname: DomainName,
 }
 
 impl Door {
     pub fn new(settings: &Listener, hostname: DomainName) -> Self {
-        Self { kind: settings.kind, tls: settings.tls, plain_auth: settings.plain_auth, hostname }
+        Self {
+            kind: settings.kind,
+            tls: settings.tls,
+            plain_auth: settings.plain_auth,
+            proxies: settings.proxies.clone(),
+            tickets: settings.session_tickets,
+            hostname,
+        }
     }
 
     /// What it is called in logs and metrics.
@@ -63,13 +74,8 @@ pub fn open(socket: TcpListener, door: Door, context: &Context) -> io::Result<Op
         Bounds { connections: limits::SMTP_CONNECTIONS_MAX, per_client: limits::SMTP_CONNECTIONS_PER_ADDRESS_MAX };
     // Made for this listener alone, with its own ticket key, and also where TLS is off for now: a
     // reload may turn it on.
-    let tls = context.certificates.server_config(Tickets::One).map_err(io::Error::other)?;
-    let rooms = Arc::new(Rooms {
-        door: ArcSwap::from_pointee(door),
-        tls,
-        clock: context.clock.clone(),
-        random: context.random.clone(),
-    });
+    let tls = Handshakes::new(&context.certificates).map_err(io::Error::other)?;
+    let rooms = Arc::new(Rooms { door: ArcSwap::from_pointee(door), tls, context: context.clone() });
     let listening = listen::open(socket, name, bounds, rooms.clone(), (context.clock.clone(), context.random.clone()));
     Ok(OpenListener { address, rooms, listening })
 }
@@ -111,15 +117,37 @@ impl OpenListener {
 /// What new connections are led into.
 struct Rooms {
     door: ArcSwap<Door>,
-    tls: Arc<ServerConfig>,
-    clock: Clock,
-    random: Random,
+    tls: Handshakes,
+    context: Context,
+}
+
+/// Both ways to shake hands, made once, so that a change of the door cannot fail.
+struct Handshakes {
+    with_ticket: Arc<ServerConfig>,
+    without: Arc<ServerConfig>,
+}
+
+impl Handshakes {
+    fn new(certificates: &Certificates) -> Result<Self, rustls::Error> {
+        Ok(Self {
+            with_ticket: certificates.server_config(Tickets::One)?,
+            without: certificates.server_config(Tickets::None)?,
+        })
+    }
+
+    fn of(&self, tickets: Tickets) -> Arc<ServerConfig> {
+        match tickets {
+            Tickets::One => self.with_ticket.clone(),
+            Tickets::None => self.without.clone(),
+        }
+    }
 }
 
 impl Serve<TcpStream> for Rooms {
     async fn serve(self: Arc<Self>, stream: TcpStream, visit: Visit) {
-        let chance = (self.clock.clone(), self.random.clone());
-        connection::serve(stream, self.door.load_full(), self.tls.clone(), chance, visit).await;
+        let door = self.door.load_full();
+        let tls = self.tls.of(door.tickets);
+        connection::serve(stream, door, tls, &self.context, visit).await;
     }
 
     fn no_room(&self) -> &'static [u8] {
@@ -129,5 +157,9 @@ impl Serve<TcpStream> for Rooms {
             // RFC 5321 3.1: 421 instead of a greeting.
             Tls::Starttls | Tls::None => b"421 4.7.0 too many connections from your address, come again later\r\n",
         }
+    }
+
+    fn speaks_for_many(&self, address: IpAddr) -> bool {
+        proxy::is_proxy(address, &self.door.load().proxies)
     }
 }

@@ -7,6 +7,7 @@ mod decide;
 mod happenings;
 pub mod listener;
 mod patience;
+pub mod proxy;
 pub mod settings;
 mod starttls;
 

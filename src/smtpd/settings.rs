@@ -1,6 +1,8 @@
 //! The sockets that speak SMTP.
 
 use crate::base::settings::{settings, words};
+use crate::certs::Tickets;
+use ipnet::IpNet;
 use std::net::SocketAddr;
 
 settings! {
@@ -15,6 +17,12 @@ settings! {
         /// Where AUTH, or a network credential, may be used without TLS: nowhere (tls), from this
         /// machine (loopback), or from credentials' networks too (networks).
         live plain_auth: PlainAuth = default(PlainAuth::Tls),
+        /// Balancers in front of this listener, by network: their connections must begin with a PROXY
+        /// header (version 1 or 2) that says whose they are; nobody else's may.
+        live proxies: Vec<IpNet> = default(Vec::new(), "[\"10.0.0.5\", \"10.0.0.6\"]"),
+        /// Session tickets after a TLS handshake, with which a client resumes: one; or none, for clients
+        /// that cannot take them.
+        live session_tickets: Tickets = default(Tickets::One),
     }
 }
 

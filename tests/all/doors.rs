@@ -10,7 +10,7 @@ use gatepost::base::clock::Clock;
 use gatepost::base::metrics::Metrics;
 use gatepost::base::random::Random;
 use gatepost::base::ready::Readiness;
-use gatepost::certs::{Certificates, Pair, Source};
+use gatepost::certs::{Certificates, Pair, Source, Tickets};
 use gatepost::http::status::{self, Status};
 use gatepost::net::bind::bind;
 use gatepost::smtpd::settings::{Kind, PlainAuth, Tls};
@@ -50,7 +50,8 @@ impl House {
 
 fn door(tls: Tls) -> smtpd::Door {
     let hostname = "mail.example.com".parse().unwrap();
-    smtpd::Door { kind: Kind::Submission, tls, plain_auth: PlainAuth::Tls, hostname }
+    let (kind, plain_auth, tickets) = (Kind::Submission, PlainAuth::Tls, Tickets::One);
+    smtpd::Door { kind, tls, plain_auth, proxies: Vec::new(), tickets, hostname }
 }
 
 fn web_context() -> web::Context {

@@ -126,6 +126,25 @@ fn certificates_are_opened_and_tried() {
 }
 
 #[test]
+fn certificates_for_other_names_are_tried_too() {
+    let (one, two) = (Made::new("mail.example.net"), Made::new("mail.example.net"));
+    let pair = |name: &str| format!("[[certificate]]\ncertificate = \"{name}.pem\"\nkey = \"{name}.key\"\n");
+    let yard = Yard::with(&format!("{}{}{DOORS}", pair("one"), pair("two")));
+    one.write(&yard, "one");
+    two.write(&yard, "two");
+    let ran = check(&yard);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("one.pem is shown for mail.example.net"), "{ran:?}");
+    assert!(ran.out.contains(":9:15: warning: an earlier certificate is for mail.example.net too"), "{ran:?}");
+    yard.write("two.key", &one.key);
+    finds(&yard, "gatepost.toml:10:7:", &["two.key: this key does not belong to the certificate in"]);
+    Made::new("192.0.2.1").write(&yard, "two");
+    finds(&yard, "gatepost.toml:9:15:", &["two.pem: no DNS name in this certificate"]);
+    std::fs::remove_file(yard.path("two.pem")).unwrap();
+    finds(&yard, "gatepost.toml:9:15:", &["two.pem cannot be read"]);
+}
+
+#[test]
 fn a_database_is_asked() {
     let cluster = Cluster::private();
     let url = cluster.create_database();

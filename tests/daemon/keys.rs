@@ -19,6 +19,7 @@ fn yard() -> Yard {
     let pair = Made::new("mail.example.com");
     pair.write(&yard, "certs/server");
     pair.write(&yard, "certs/copy");
+    pair.write(&yard, "certs/mail.example.net");
     yard.write("secrets/master.key", &"0123456789abcdef".repeat(4));
     yard.write("secrets/upstream", "hunter2-correct-horse\n");
     yard.write("dkim/example.com.gp1.pem", &pair.key);
@@ -53,6 +54,8 @@ fn change(base: &str, (key, from, to): &(&str, &str, &str)) -> String {
     match *key {
         "tls.certificate" => changed(base, key, from, "certs/copy.pem"),
         "tls.key" => changed(base, key, from, "certs/copy.key"),
+        "certificate[].certificate" => changed(base, key, from, "certs/copy.pem"),
+        "certificate[].key" => changed(base, key, from, "certs/copy.key"),
         "relay[].password" => off(&off(base, "username = \"user\""), "password = { file = \"secrets/upstream\" }"),
         "credential[].password" => off(base, "password = { env = \"APP_PASSWORD\" }"),
         "credential[].scram" => off(base, "scram = { env = \"APP_SCRAM\" }"),

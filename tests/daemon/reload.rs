@@ -1,6 +1,6 @@
 //! SIGHUP: all of a new configuration or nothing of it, and whoever is not concerned does not notice.
 
-use super::tls::{Made, handshake, secured};
+use super::tls::{Made, handshake, secured, secured_asking};
 use crate::ports;
 use crate::running::{DOORS, Daemon, PATIENCE, Smtp, Yard, eventually, get, try_get};
 use nix::sys::signal::Signal;
@@ -221,6 +221,40 @@ fn a_renewed_certificate_meets_new_handshakes_and_a_broken_one_refuses_the_reloa
     assert!(secured(mx, &new).is_ok(), "the last good pair goes on");
     assert_eq!(daemon.status()["config"]["generation"], 2, "and nothing else of that file was taken");
     assert_eq!(standing.ask("NOOP"), "250 2.0.0 OK\r\n");
+}
+
+#[test]
+fn a_certificate_for_another_name_comes_and_goes_with_a_reload() {
+    let (main, net, renewed) =
+        (Made::new("mail.example.com"), Made::new("mail.example.net"), Made::new("mail.example.net"));
+    let yard = Yard::empty();
+    main.write(&yard, "server");
+    yard.configure(&format!("{PAIR}{DOORS}"));
+    let daemon = yard.start();
+    let mx = daemon.address("mx");
+    let shows = |made: &Made| secured_asking(mx, made, "mail.example.net").is_ok();
+    assert!(!shows(&net) && secured(mx, &main).is_ok());
+
+    let with_both = format!("{PAIR}{DOORS}[[certificate]]\ncertificate = \"net.pem\"\nkey = \"net.key\"\n");
+    net.write(&yard, "net");
+    yard.configure(&with_both);
+    daemon.reloads();
+    assert!(shows(&net) && secured(mx, &main).is_ok());
+
+    // One bad file of many keeps all of them as they were.
+    main.write(&yard, "net");
+    std::fs::write(yard.path("net.key"), &net.key).unwrap();
+    let said = daemon.refuses();
+    assert!(said.contains("net.key: this key does not belong to the certificate in"), "{said}");
+    assert!(shows(&net));
+
+    renewed.write(&yard, "net");
+    daemon.reloads();
+    assert!(shows(&renewed) && !shows(&net) && secured(mx, &main).is_ok());
+
+    yard.configure(&format!("{PAIR}{DOORS}"));
+    daemon.reloads();
+    assert!(!shows(&renewed) && secured(mx, &main).is_ok());
 }
 
 #[test]

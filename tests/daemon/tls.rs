@@ -34,7 +34,12 @@ impl Made {
 pub type Secured = StreamOwned<ClientConnection, TcpStream>;
 
 /// The handshake with a server that must show this very certificate.
-pub fn handshake(mut stream: TcpStream, trusted: &Made) -> io::Result<Secured> {
+pub fn handshake(stream: TcpStream, trusted: &Made) -> io::Result<Secured> {
+    handshake_asking(stream, trusted, "mail.example.com")
+}
+
+/// The same, asking for the certificate of this name.
+fn handshake_asking(mut stream: TcpStream, trusted: &Made, name: &'static str) -> io::Result<Secured> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(trusted.certificate.as_bytes()).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -42,7 +47,7 @@ pub fn handshake(mut stream: TcpStream, trusted: &Made) -> io::Result<Secured> {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let name = ServerName::try_from("mail.example.com").unwrap();
+    let name = ServerName::try_from(name).unwrap();
     let mut connection = ClientConnection::new(Arc::new(config), name).unwrap();
     while connection.is_handshaking() {
         connection.complete_io(&mut stream)?;
@@ -52,10 +57,14 @@ pub fn handshake(mut stream: TcpStream, trusted: &Made) -> io::Result<Secured> {
 
 /// A client behind STARTTLS, past its EHLO.
 pub fn secured(address: SocketAddr, trusted: &Made) -> io::Result<Smtp<Secured>> {
+    secured_asking(address, trusted, "mail.example.com")
+}
+
+pub fn secured_asking(address: SocketAddr, trusted: &Made, name: &'static str) -> io::Result<Smtp<Secured>> {
     let mut client = Smtp::greeted(address);
     client.ask("EHLO client.example");
     assert!(client.ask("STARTTLS").starts_with("220 "));
-    let mut client = Smtp::on(handshake(client.into_stream(), trusted)?);
+    let mut client = Smtp::on(handshake_asking(client.into_stream(), trusted, name)?);
     assert!(client.ask("EHLO client.example").starts_with("250"));
     Ok(client)
 }

@@ -21,6 +21,11 @@ impl Survey<'_> {
             self.file_is_there("the key", file, "tls.key", Private::Yes);
         }
         self.certificate_has_its_key();
+        for (i, pair) in config.certificate.iter().enumerate() {
+            let path = format!("certificate[{i}].certificate");
+            self.file_is_there("the certificate", &pair.certificate, &path, Private::No);
+            self.file_is_there("the key", &pair.key, &format!("certificate[{i}].key"), Private::Yes);
+        }
         if let Some(file) = &config.dns.zone_file {
             self.file_is_there("the zone", file, "dns.zone_file", Private::No);
         }

@@ -178,6 +178,26 @@ impl Survey<'_> {
         }
     }
 
+    /// Whoever may send a PROXY header chooses the address that bans, limits and networks are judged by.
+    pub(super) fn proxies_are_narrow(&mut self) {
+        for (i, listener) in self.config.listener.iter().enumerate() {
+            for (j, network) in listener.proxies.iter().enumerate() {
+                let path = format!("listener[{i}].proxies[{j}]");
+                if reach(network) == Reach::World {
+                    let message = "everybody would be a proxy of this listener".to_owned();
+                    self.error(&path, message, |finding| {
+                        finding.label("anyone could claim any address").help("name your balancers")
+                    });
+                } else if reach(network) == Reach::Wide {
+                    let message = format!("the network {network} of proxies is very wide");
+                    self.warning(&path, message, |finding| {
+                        finding.label("each of its hosts may claim any address").help("name your balancers")
+                    });
+                }
+            }
+        }
+    }
+
     pub(super) fn plain_networks_stay_inside(&mut self) {
         let config = self.config;
         let Some(i) = config.credential.iter().position(|credential| !credential.networks.is_empty()) else { return };
