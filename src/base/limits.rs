@@ -92,6 +92,13 @@ pub const DATA_PAUSE_MAX: Duration = Duration::from_secs(180);
 pub const DATA_GRACE: Duration = Duration::from_secs(120);
 pub const DATA_BYTES_PER_SECOND_MIN: u64 = 512;
 
+/// What is written down of one conversation.
+pub const TRANSCRIPT_BYTES_MAX: usize = 256 << 10;
+
+/// How long transcripts are kept, and how many at most: they are for looking at, not an archive.
+pub const TRANSCRIPTS_KEPT: Duration = Duration::from_secs(7 * 86_400);
+pub const TRANSCRIPTS_MAX: usize = 10_000;
+
 /// How far ahead a submitted message may be held (RFC 4865).
 pub const HOLD_MAX: Duration = Duration::from_secs(30 * 86_400);
 

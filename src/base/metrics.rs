@@ -37,6 +37,7 @@ declare! {
     counter Count PROXY_REFUSED = "proxy_refused_total": "Connections of listed proxies closed for want of a right PROXY header, by why.";
     counter Count SMTP_COMMANDS = "smtp_commands_total": "SMTP commands answered, by first digit of the reply.";
     counter Count SMTP_BOUNDS = "smtp_bounds_total": "SMTP connections closed at a bound, by which.";
+    counter Count SMTP_TRANSCRIPTS = "smtp_transcripts_total": "SMTP conversations written down on request.";
     counter Count TLS_HANDSHAKES = "tls_handshakes_total": "TLS handshakes as a server, by version, or failed.";
     counter Count STORE_COMMANDS = "store_commands_total": "Changes that the store's writer came to an end with.";
     histogram Seconds STORE_COMMIT_SECONDS = "store_commit_seconds": "Time from a group's first row to its answer; its count is the groups.";

@@ -23,6 +23,7 @@ use crate::store::{Store, StoreError};
 use crate::{http, smtpd, tend};
 use nix::unistd::Uid;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -52,7 +53,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
 
     let shown = build::certificate_sources(&prepared.config).read().map_err(NotStarted::misconfigured)?;
     let certificates = Certificates::new(shown);
-    let contexts = contexts(&house, metrics, &certificates);
+    let contexts = contexts(&house, metrics, &certificates, &prepared.config.server.data_dir);
     let control_path = prepared.config.server.data_dir.join(control::FILE_NAME);
     let control = control::open(&control_path, Uid::effective().as_raw(), &contexts.http).map_err(NotStarted::new)?;
 
@@ -84,11 +85,16 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     Ok(())
 }
 
-fn contexts(house: &Arc<House>, metrics: Metrics, certificates: &Certificates) -> Contexts {
+fn contexts(house: &Arc<House>, metrics: Metrics, certificates: &Certificates, data_dir: &Path) -> Contexts {
     let (clock, random) = (Clock::System, Random::System);
     let (asked, of) = (house.clone(), house.clone());
     Contexts {
-        smtp: smtpd::Context { certificates: certificates.clone(), clock: clock.clone(), random: random.clone() },
+        smtp: smtpd::Context {
+            certificates: certificates.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+            transcripts: data_dir.join("transcripts"),
+        },
         http: http::Context {
             readiness: house.readiness.clone(),
             metrics,

@@ -8,6 +8,7 @@ use super::patience::Patience;
 use super::proxy;
 use super::settings::Tls;
 use super::starttls::shake_hands;
+use super::transcript::Transcript;
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::base::shutdown::Phase;
@@ -41,13 +42,19 @@ pub(super) async fn serve(
         Tls::Implicit => Channel::Tls,
         Tls::None => Channel::Plain,
     };
+    let record = door.transcripts.iter().any(|net| net.contains(&peer.ip()));
+    let begin = || Transcript::begin(&context.transcripts, word, (&visit.id, peer), context.clock.now());
     let client = Client::new(door, peer.ip());
     let session = Session::new(client.offer(channel), context.clock.clone(), context.random.clone());
-    let mut talk = Talk { session, client, visit: &visit, out: Vec::new() };
-    talk.session.greet(&mut talk.out);
+    let transcript = record.then(begin);
+    let mut talk = Talk { session, client, visit: &visit, out: Vec::new(), transcript };
+    talk.greet();
     let end = talk.over(stream, channel, tls).await;
     let (commands, errors) = (talk.session.commands(), talk.session.errors());
     ConnectionClosed { door: word, peer, commands, errors, after: started.elapsed(), end }.record();
+    if let Some(transcript) = talk.transcript {
+        transcript.keep().await;
+    }
 }
 
 /// The two who talk, and what is not said yet.
@@ -56,6 +63,7 @@ struct Talk<'a> {
     client: Client,
     visit: &'a Visit,
     out: Vec<u8>,
+    transcript: Option<Transcript>,
 }
 
 /// How one channel's conversation ended.
@@ -65,6 +73,18 @@ enum Ended {
 }
 
 impl Talk<'_> {
+    fn greet(&mut self) {
+        self.session.greet(&mut self.out);
+        self.record_from(0);
+    }
+
+    /// What was said from here on is written down, where that is wished.
+    fn record_from(&mut self, from: usize) {
+        if let Some(transcript) = &mut self.transcript {
+            transcript.said(&self.out[from..]);
+        }
+    }
+
     /// The whole conversation, on one channel or on two.
     async fn over(&mut self, mut stream: TcpStream, channel: Channel, tls: Arc<ServerConfig>) -> End {
         if channel != Channel::Tls {
@@ -74,6 +94,9 @@ impl Talk<'_> {
             }
         }
         let Some(mut stream) = shake_hands(stream, tls).await else { return End::NoTls };
+        if let Some(transcript) = &mut self.transcript {
+            transcript.secured();
+        }
         if channel != Channel::Tls {
             self.session.secure(self.client.offer(Channel::Tls));
         }
@@ -130,6 +153,7 @@ impl Talk<'_> {
             let from = self.out.len();
             let next = self.session.take(answer, &mut self.out);
             count_replies(&self.out[from..]);
+            self.record_from(from);
             step = match next {
                 Some(step) => step,
                 None => self.proceed(lines),
@@ -139,7 +163,10 @@ impl Talk<'_> {
 
     fn proceed(&mut self, lines: &mut Lines) -> Step {
         let from = self.out.len();
-        let step = self.session.proceed(lines, &mut self.out);
+        let step = match &mut self.transcript {
+            None => self.session.proceed(lines, &mut self.out),
+            Some(transcript) => proceed_recorded(&mut self.session, lines, &mut self.out, transcript),
+        };
         count_replies(&self.out[from..]);
         step
     }
@@ -178,6 +205,7 @@ impl Talk<'_> {
             End::Draining => self.session.say_closing(&mut self.out),
             _ => {}
         }
+        self.record_from(0);
         // Whether it arrives changes nothing any more.
         let _ = flush(stream, &mut self.out).await;
     }
@@ -187,6 +215,19 @@ enum Then {
     Hear,
     StartTls,
     Over(End),
+}
+
+/// Line by line, so that each stands before its reply.
+fn proceed_recorded(session: &mut Session, lines: &mut Lines, out: &mut Vec<u8>, transcript: &mut Transcript) -> Step {
+    loop {
+        let (hearing, before, from) = (session.hearing(), lines.unread().to_vec(), out.len());
+        let step = session.proceed_once(lines, out);
+        transcript.heard(hearing, &before[..before.len() - lines.unread().len()]);
+        transcript.said(&out[from..]);
+        if let Some(step) = step {
+            return step;
+        }
+    }
 }
 
 /// Each reply by the first digit of its last line.

@@ -1,11 +1,14 @@
 //! What can happen at an SMTP door: each with its line and its number.
 
 use super::proxy::Refused;
-use crate::base::metrics::{CONNECTIONS_CUT, PROXY_REFUSED, SMTP_BOUNDS, SMTP_COMMANDS, TLS_HANDSHAKES};
+use crate::base::metrics::{
+    CONNECTIONS_CUT, PROXY_REFUSED, SMTP_BOUNDS, SMTP_COMMANDS, SMTP_TRANSCRIPTS, TLS_HANDSHAKES,
+};
 use crate::base::observe::Happening;
 use crate::smtp::session::Close;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 pub(super) struct ConnectionOpened {
@@ -156,5 +159,16 @@ impl Happening for ProxyRefused<'_> {
         metrics::counter!(PROXY_REFUSED, "why" => why).increment(1);
         let detail = if let Refused::Broken(error) = self.why { Some(tracing::field::display(error)) } else { None };
         tracing::info!(proxy = %self.proxy, why, detail, "connection of a proxy refused");
+    }
+}
+
+pub(super) struct TranscriptKept<'a> {
+    pub path: &'a Path,
+}
+
+impl Happening for TranscriptKept<'_> {
+    fn record(self) {
+        metrics::counter!(SMTP_TRANSCRIPTS).increment(1);
+        tracing::info!(path = %self.path.display(), "the conversation was written down");
     }
 }

@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use rustls::ServerConfig;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -25,6 +26,7 @@ pub struct Door {
     pub tls: Tls,
     pub plain_auth: PlainAuth,
     pub proxies: Vec<IpNet>,
+    pub transcripts: Vec<IpNet>,
     pub tickets: Tickets,
     pub hostname: DomainName,
 }
@@ -36,6 +38,7 @@ impl Door {
             tls: settings.tls,
             plain_auth: settings.plain_auth,
             proxies: settings.proxies.clone(),
+            transcripts: settings.transcripts.clone(),
             tickets: settings.session_tickets,
             hostname,
         }
@@ -56,6 +59,8 @@ pub struct Context {
     pub certificates: Certificates,
     pub clock: Clock,
     pub random: Random,
+    /// The folder of transcripts.
+    pub transcripts: PathBuf,
 }
 
 pub struct OpenListener {

@@ -10,5 +10,6 @@ mod patience;
 pub mod proxy;
 pub mod settings;
 mod starttls;
+mod transcript;
 
 pub use listener::{Context, Door, OpenListener, open};

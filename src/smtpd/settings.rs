@@ -20,6 +20,9 @@ settings! {
         /// Balancers in front of this listener, by network: their connections must begin with a PROXY
         /// header (version 1 or 2) that says whose they are; nobody else's may.
         live proxies: Vec<IpNet> = default(Vec::new(), "[\"10.0.0.5\", \"10.0.0.6\"]"),
+        /// Clients whose conversations are written down, passwords as stars, into data_dir/transcripts: for
+        /// finding out what a program says. A week later the next one sweeps them away.
+        live transcripts: Vec<IpNet> = default(Vec::new(), "[\"192.0.2.7/32\"]"),
         /// Session tickets after a TLS handshake, with which a client resumes: one; or none, for clients
         /// that cannot take them.
         live session_tickets: Tickets = default(Tickets::One),

@@ -344,6 +344,7 @@ pub const CHANGES: &[(&str, &str, &str)] = &[
     ("listener[].bind", "0.0.0.0:587", "0.0.0.0:588"),
     ("listener[].tls", "tls = \"starttls\"\n\n# Where AUTH", "tls = \"implicit\"\n\n# Where AUTH"),
     ("listener[].plain_auth", "plain_auth = \"tls\"", "plain_auth = \"loopback\""),
+    ("listener[].transcripts", "transcripts = [\"192.0.2.7/32\"]", "transcripts = []"),
     ("listener[].proxies", "proxies = [\"10.0.0.5\", ", "proxies = ["),
     ("listener[].session_tickets", "session_tickets = \"one\"", "session_tickets = \"none\""),
     ("http[].bind", "127.0.0.1:8025", "127.0.0.1:8026"),

@@ -40,7 +40,15 @@ impl House {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let certificates = Certificates::new(made_in(directory.path()));
-        Self { context: smtpd::Context { certificates, clock: Clock::System, random: Random::System }, directory }
+        Self {
+            context: smtpd::Context {
+                certificates,
+                clock: Clock::System,
+                random: Random::System,
+                transcripts: directory.path().join("transcripts"),
+            },
+            directory,
+        }
     }
 
     fn open(&self, tls: Tls) -> smtpd::OpenListener {
@@ -51,7 +59,7 @@ impl House {
 fn door(tls: Tls) -> smtpd::Door {
     let hostname = "mail.example.com".parse().unwrap();
     let (kind, plain_auth, tickets) = (Kind::Submission, PlainAuth::Tls, Tickets::One);
-    smtpd::Door { kind, tls, plain_auth, proxies: Vec::new(), tickets, hostname }
+    smtpd::Door { kind, tls, plain_auth, proxies: Vec::new(), transcripts: Vec::new(), tickets, hostname }
 }
 
 fn web_context() -> web::Context {

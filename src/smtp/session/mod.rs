@@ -68,6 +68,15 @@ pub enum Close {
     Decided,
 }
 
+/// As what the next bytes are heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hearing {
+    Commands,
+    /// The lines of AUTH: all of them secret.
+    Dialogue,
+    Message,
+}
+
 /// Where the conversation stands.
 #[derive(Debug)]
 enum State {
@@ -217,28 +226,42 @@ impl Session {
         self.logged_in = false;
     }
 
+    /// How the next bytes are heard.
+    pub fn hearing(&self) -> Hearing {
+        match self.state {
+            State::Exchange(_) | State::Farewell => Hearing::Dialogue,
+            _ if self.receiving().is_some() => Hearing::Message,
+            _ => Hearing::Commands,
+        }
+    }
+
     /// Answers what has come, until something is needed.
     pub fn proceed(&mut self, lines: &mut Lines, out: &mut Vec<u8>) -> Step {
         loop {
-            let step = match &self.state {
-                State::Data(..) => self.hear_data(lines, out),
-                State::Chunk(..) => self.hear_chunk(lines, out),
-                State::Refused(..) => self.swallow_chunk(lines, out),
-                _ => {
-                    let max = match self.state {
-                        State::Exchange(_) | State::Farewell => limits::AUTH_LINE_BYTES_MAX,
-                        _ => command::line_bytes_max(lines.unread()),
-                    };
-                    match lines.next(max) {
-                        Some(line) => self.hear_line(line, out),
-                        None => Some(Step::Hear),
-                    }
-                }
-            };
-            if let Some(step) = step.or_else(|| self.lose_patience(out)) {
+            if let Some(step) = self.proceed_once(lines, out) {
                 return step;
             }
         }
+    }
+
+    /// Answers one line, or what has come of a message. None: it goes on at once.
+    pub fn proceed_once(&mut self, lines: &mut Lines, out: &mut Vec<u8>) -> Option<Step> {
+        let step = match &self.state {
+            State::Data(..) => self.hear_data(lines, out),
+            State::Chunk(..) => self.hear_chunk(lines, out),
+            State::Refused(..) => self.swallow_chunk(lines, out),
+            _ => {
+                let max = match self.hearing() {
+                    Hearing::Dialogue => limits::AUTH_LINE_BYTES_MAX,
+                    _ => command::line_bytes_max(lines.unread()),
+                };
+                match lines.next(max) {
+                    Some(line) => self.hear_line(line, out),
+                    None => Some(Step::Hear),
+                }
+            }
+        };
+        step.or_else(|| self.lose_patience(out))
     }
 
     /// A decision that was asked for.

@@ -1,7 +1,9 @@
 //! What an SMTP client meets before any mail flows.
 
-use super::{Client, House, Tls, door};
+use super::{Client, House, Tls, any_port, door};
 use gatepost::base::limits;
+use gatepost::smtpd::{self, settings::PlainAuth};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
@@ -141,4 +143,33 @@ async fn a_changed_door_meets_new_clients_and_spares_the_old() {
     let mut new = Client::at(listener.address()).await;
     assert_eq!(new.reply().await, "220 mx2.example.com ESMTP Gatepost\r\n");
     assert!(new.ask("EHLO a").await.contains("250-STARTTLS\r\n"));
+}
+
+#[tokio::test]
+async fn a_conversation_is_written_down_on_request_without_its_passwords() {
+    let house = House::new();
+    let recorded = smtpd::Door {
+        plain_auth: PlainAuth::Loopback,
+        transcripts: vec!["127.0.0.0/8".parse().unwrap()],
+        ..door(Tls::Starttls)
+    };
+    let listener = smtpd::open(any_port(), recorded, &house.context).unwrap();
+    let mut client = Client::greeted_at(listener.address()).await;
+    client.say(b"HELO c\r\nEHLO c\r\nAUTH LOGIN YXBw\r\nc2VjcmV0\r\nQUIT\r\n").await;
+    client.rest().await;
+    assert_eq!(listener.drain(FOREVER).await.cut, 0);
+    // The connection ends when its transcript is there.
+    let mut kept = std::fs::read_dir(&house.context.transcripts).unwrap();
+    let path = kept.next().unwrap().unwrap().path();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        text.contains("\nconnect submission\nS: 220 mail.example.com ESMTP Gatepost\nC: HELO c\nS: 250 mail"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nC: AUTH LOGIN ***\n")
+            && text.ends_with("\nC: QUIT\nS: 221 2.0.0 mail.example.com says goodbye\n")
+    );
+    assert!(!text.contains("YXBw") && !text.contains("c2VjcmV0"), "{text}");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
