@@ -119,6 +119,9 @@ pub const TRANSCRIPTS_MAX: usize = 10_000;
 /// How far ahead a submitted message may be held (RFC 4865).
 pub const HOLD_MAX: Duration = Duration::from_secs(30 * 86_400);
 
+/// How long MAIL waits for what the DNS says of the sender's domain; then it is taken as it is.
+pub const SENDER_LOOKUP_MAX: Duration = Duration::from_secs(5);
+
 /// RFC 5321 4.5.3.1.5: a reply line is at most 512 octets with its code and CRLF.
 pub const REPLY_LINE_BYTES_MAX: usize = 512;
 

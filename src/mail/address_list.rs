@@ -236,7 +236,10 @@ mod tests {
             ("boss@bank.example <a@b.example>", &["boss@bank.example", "a@b.example"]),
             ("\"boss@bank.example\" <a@b.example>", &["a@b.example"]),
         ] {
-            assert_eq!(found(value).as_deref(), Ok(list.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice()));
+            assert_eq!(
+                found(value).as_deref(),
+                Ok(list.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice())
+            );
         }
         // A display name may be in any charset; an address may not.
         assert_eq!(addresses(b"J\xfcrgen <a@b.example>").unwrap().len(), 1);

@@ -4,6 +4,8 @@
 //! One place decides where a header ends, because two that decide differently can be played against
 //! each other: a field that one of them reads as text is not checked there and believed here.
 
+use super::address::Address;
+use super::address_list::{BadAddressList, addresses};
 use crate::base::limits;
 use memchr::memchr;
 use std::borrow::Cow;
@@ -165,6 +167,16 @@ impl<'a> Header<'a> {
         header
     }
 
+    /// Everybody whom From names, in whichever of its fields.
+    pub fn authors(&self) -> Result<Vec<Address>, BadAddressList> {
+        named_in(&self.from)
+    }
+
+    /// Everybody whom Sender names.
+    pub fn senders(&self) -> Result<Vec<Address>, BadAddressList> {
+        named_in(&self.sender)
+    }
+
     fn note(&mut self, field: Field<'a>) {
         // Most fields are none of these: their first letters say so.
         match field.name.as_bytes()[0].to_ascii_lowercase() {
@@ -178,6 +190,17 @@ impl<'a> Header<'a> {
             _ => {}
         }
     }
+}
+
+fn named_in(fields: &[Field<'_>]) -> Result<Vec<Address>, BadAddressList> {
+    let mut all = Vec::new();
+    for field in fields {
+        all.append(&mut addresses(field.value)?);
+        if all.len() > limits::AUTHORS_MAX {
+            return Err(BadAddressList::TooMany);
+        }
+    }
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -237,6 +260,17 @@ mod tests {
         assert_eq!(header.message_id.unwrap().value(), b" <h@i>");
         assert!(header.date.is_some());
         assert_eq!(&message[header.bytes..], b"\r\nReceived: m\r\n");
+    }
+
+    #[test]
+    fn authors_are_all_whom_any_from_names() {
+        let message = b"From: a@b.example\r\nSender: s@b.example\r\nFROM : c@d.example, e@f.example\r\n\r\n";
+        let header = Header::read(message);
+        let authors: Vec<_> = header.authors().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(authors, ["a@b.example", "c@d.example", "e@f.example"]);
+        assert_eq!(header.senders().unwrap().len(), 1);
+        let many = "From: a@b.example\r\n".repeat(limits::AUTHORS_MAX + 1);
+        assert_eq!(Header::read(many.as_bytes()).authors(), Err(BadAddressList::TooMany));
     }
 
     #[test]

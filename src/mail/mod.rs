@@ -7,6 +7,7 @@ pub mod date;
 pub mod domain_name;
 pub mod envelope;
 pub mod header;
+pub mod message;
 pub mod received;
 mod settings;
 pub mod text;
