@@ -13,6 +13,9 @@ use gatepost::base::id::{self, MessageId};
 use gatepost::base::random::Random;
 use gatepost::config::{Environment, load::load_text};
 use gatepost::mail::address::Address;
+use gatepost::mail::address_list::addresses;
+use gatepost::mail::header::Header;
+use gatepost::mail::received::{Hop, Protocol};
 use gatepost::model::message::Form;
 use gatepost::store::mail::Body;
 use std::path::Path;
@@ -45,6 +48,39 @@ fn pack_body(bencher: Bencher, bytes: usize) {
         .counter(BytesCount::new(bytes))
         .with_inputs(|| body.clone())
         .bench_values(|body| Body::new(message.clone(), Form::Prepared, body));
+}
+
+/// A header as a busy application sends it: the fields that every pipeline asks for, in one pass.
+const HEADER: &[u8] = b"Received: from a.example (a.example [192.0.2.1])\r\n\tby b.example with ESMTPS id 7\r\n\
+    DKIM-Signature: v=1; a=rsa-sha256; d=example.com; s=gp1; h=from:to:subject;\r\n\tbh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NM\r\n\
+    From: \"Shop, The\" <shop@example.com>\r\nTo: Someone <someone@example.net>\r\nSubject: Your order has been sent\r\n\
+    Date: Sat, 21 Nov 2026 12:00:00 +0000\r\nMessage-ID: <1795262400.7@example.com>\r\nMIME-Version: 1.0\r\n\
+    Content-Type: multipart/alternative; boundary=\"=_b\"\r\nList-Unsubscribe: <https://example.com/u/7>\r\n\r\nbody\r\n";
+
+#[divan::bench]
+fn read_header() -> usize {
+    Header::read(black_box(HEADER)).bytes
+}
+
+#[divan::bench]
+fn read_authors() -> usize {
+    addresses(black_box(b" \"Shop, The\" <shop@example.com>")).unwrap().len()
+}
+
+#[divan::bench]
+fn write_received(bencher: Bencher) {
+    let at = Clock::System.now();
+    let id: MessageId = id::new(at, &Random::System);
+    let only: Address = "someone@example.net".parse().unwrap();
+    let hop = Hop {
+        hello: Some("app.example.com".into()),
+        address: Some("192.0.2.1".parse().unwrap()),
+        by: "mail.example.com".parse().unwrap(),
+        protocol: Protocol { esmtp: true, tls: true, authenticated: true, utf8: false },
+        tls: Some(("TLSv1.3", "TLS13_AES_256_GCM_SHA384".into())),
+        at,
+    };
+    bencher.bench(|| black_box(&hop).field(&id, Some(&only)));
 }
 
 /// Reading and checking the quickstart, as each start does.

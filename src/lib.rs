@@ -22,9 +22,16 @@ pub mod certs;
 pub mod store;
 
 // floor 4: the life of a delivery, and what decides about it
+pub mod policy;
 pub mod queue;
 
+// floor 5: the only way out, and the only way in: what is accepted is committed here
+pub mod inward;
+pub mod outward;
+
 // floor 6: transactions, and work by the clock
+pub mod receive;
+pub mod submit;
 pub mod tend;
 
 // floor 7: the doors

@@ -14,6 +14,23 @@ pub const LOCAL_PART_BYTES_MAX: usize = 64;
 /// RFC 5321 4.5.3.1.3: a path is at most 256 octets with its angle brackets, so 254 without them.
 pub const ADDRESS_BYTES_MAX: usize = 254;
 
+/// A header with all its fields. Large providers stop between 256 and 512 KiB; beyond it somebody plays.
+pub const HEADER_BYTES_MAX: usize = 512 << 10;
+
+/// RFC 5321 6.3: a count of Received fields is a loop at 100 or more, and not before.
+pub const RECEIVED_FIELDS_MAX: usize = 100;
+
+/// One From or Sender field, and the addresses in it: each costs a lookup, and a person has one.
+pub const ADDRESS_FIELD_BYTES_MAX: usize = 16 << 10;
+pub const AUTHORS_MAX: usize = 100;
+
+/// What is kept of a subject to be shown, and of a Message-ID to be found by (RFC 5322 2.1.1: a line).
+pub const SUBJECT_BYTES_MAX: usize = 512;
+pub const HEADER_ID_BYTES_MAX: usize = 998;
+
+/// What is quoted in a Received field of a name that is none.
+pub const HELLO_SHOWN_MAX: usize = 255;
+
 // --- doors: listeners and connections -----------------------------------------------------------
 
 /// Connections waiting in the kernel for `accept`, per listener: a burst, not a queue. Linux cuts it
@@ -101,6 +118,9 @@ pub const TRANSCRIPTS_MAX: usize = 10_000;
 
 /// How far ahead a submitted message may be held (RFC 4865).
 pub const HOLD_MAX: Duration = Duration::from_secs(30 * 86_400);
+
+/// How long MAIL waits for what the DNS says of the sender's domain; then it is taken as it is.
+pub const SENDER_LOOKUP_MAX: Duration = Duration::from_secs(5);
 
 /// RFC 5321 4.5.3.1.5: a reply line is at most 512 octets with its code and CRLF.
 pub const REPLY_LINE_BYTES_MAX: usize = 512;

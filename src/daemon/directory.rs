@@ -105,9 +105,10 @@ impl Keeper {
     }
 }
 
-fn tenants_of(config: &Config) -> BTreeSet<&Name> {
+/// The default one always: mail to the postmaster of our host is somebody's.
+fn tenants_of(config: &Config) -> BTreeSet<Name> {
     let domains = config.domain.iter().map(|domain| &domain.tenant);
     let credentials = config.credential.iter().map(|credential| &credential.tenant);
     let mailboxes = config.mailbox.iter().map(|mailbox| &mailbox.tenant);
-    domains.chain(credentials).chain(mailboxes).collect()
+    domains.chain(credentials).chain(mailboxes).cloned().chain([Name::default_tenant()]).collect()
 }

@@ -2,7 +2,12 @@
 //! the house an `Address` is an address.
 
 pub mod address;
+pub mod address_list;
+pub mod date;
 pub mod domain_name;
 pub mod envelope;
+pub mod header;
+pub mod message;
 pub mod received;
 mod settings;
+pub mod text;

@@ -1,5 +1,6 @@
 //! One message on its way to one recipient: its states, and which may follow which.
 
+use super::name::Name;
 use crate::base::clock::Time;
 use crate::base::id::{DeliveryId, MessageId, NodeId, TenantId};
 use crate::mail::address::Address;
@@ -79,6 +80,31 @@ impl State {
             Leased => next != Leased && next != Scheduled,
             Sent | Delivered => next == Bounced,
             Captured | Bounced | Failed | Suppressed | Cancelled => false,
+        }
+    }
+}
+
+/// Where a delivery goes next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextHop {
+    /// To the servers of the recipient's domain.
+    Mx,
+    /// To a smarthost.
+    Relay(Name),
+    /// Into a mailbox of our desk.
+    Mailbox(Name),
+    /// Into the store, for the console.
+    Store,
+}
+
+impl NextHop {
+    /// The queue it waits in.
+    pub fn destination(&self, recipient: &Address) -> String {
+        match self {
+            Self::Mx => format!("mx:{}", recipient.domain()),
+            Self::Relay(name) => format!("relay:{name}"),
+            Self::Mailbox(name) => format!("local:{name}"),
+            Self::Store => "local:store".to_owned(),
         }
     }
 }

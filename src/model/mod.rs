@@ -6,6 +6,7 @@ pub mod delivery;
 pub mod directory;
 pub mod domain;
 pub mod event;
+pub mod forward;
 pub mod host;
 pub mod intake;
 pub mod mailbox;

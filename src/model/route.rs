@@ -1,5 +1,6 @@
 //! Where mail that arrives for our domains goes: a recipient to match, and what is done.
 
+use super::forward::Target;
 use super::name::Name;
 use super::url::HttpUrl;
 use crate::base::limits;
@@ -15,8 +16,9 @@ settings! {
     pub struct Route in "[[route]]" {
         /// Whose mail: an address, *@domain, or /regex/ over the whole address.
         live recipient: Recipient = required("\"support@example.com\""),
-        /// What is done, in this order: ticket (a mailbox), forward (an address), http (a web address), relay
-        /// (a relay), reply (a template), store, hold, reject (a reason), discard.
+        /// What is done, in this order: ticket (a mailbox), forward (an address; behind a /regex/ its part
+        /// before the @ may hold ${name}, a named group), http (a web address), relay (a relay), reply (a
+        /// template), store, hold, reject (a reason), discard.
         live actions: Vec<Action> = required("[{ ticket = \"support\" }]"),
     }
 }
@@ -55,6 +57,16 @@ impl Pattern {
 
     pub fn is_match(&self, address: &str) -> bool {
         self.regex.is_match(address)
+    }
+
+    /// What the groups of a whole address that matches have found.
+    pub fn captures<'a>(&self, address: &'a str) -> Option<regex::Captures<'a>> {
+        self.regex.captures(address)
+    }
+
+    /// Is there a group of this name?
+    pub fn has_group(&self, name: &str) -> bool {
+        self.regex.capture_names().flatten().any(|group| group == name)
     }
 
     pub fn as_str(&self) -> &str {
@@ -126,7 +138,7 @@ pub enum Action {
     /// It becomes a ticket, or an entry of one, in this mailbox.
     Ticket(Name),
     /// It is sent on to this address.
-    Forward(Address),
+    Forward(Target),
     /// It is posted to this web address.
     Http(HttpUrl),
     /// It is handed to this smarthost, for the same recipient.
@@ -167,6 +179,15 @@ impl Route {
     pub fn lonely_action(&self) -> Option<usize> {
         let last = self.actions.iter().position(|action| matches!(action, Action::Reject(_) | Action::Discard));
         last.filter(|_| self.actions.len() > 1)
+    }
+
+    /// A group that an action takes and the recipient has not: which action, and its name.
+    pub fn unknown_group(&self) -> Option<(usize, &str)> {
+        let known = |name: &str| matches!(&self.recipient, Recipient::Pattern(pattern) if pattern.has_group(name));
+        self.actions.iter().enumerate().find_map(|(at, action)| match action {
+            Action::Forward(target) => target.groups().find(|name| !known(name)).map(|name| (at, name)),
+            _ => None,
+        })
     }
 }
 
@@ -227,7 +248,7 @@ impl Value for Action {
     fn write(&self) -> Option<String> {
         let value = match self {
             Self::Ticket(name) | Self::Relay(name) | Self::Reply(name) => Scalar::write(name),
-            Self::Forward(address) => Scalar::write(address),
+            Self::Forward(target) => Scalar::write(target),
             Self::Http(url) => Scalar::write(url),
             Self::Reject(reason) => Scalar::write(reason),
             Self::Store | Self::Hold | Self::Discard => "true".to_owned(),

@@ -53,6 +53,18 @@ impl Change {
         Self::default().with(step)
     }
 
+    /// Both, in one commit.
+    pub fn and(mut self, other: Self) -> Self {
+        self.messages.extend(other.messages);
+        self.bodies.extend(other.bodies);
+        self.deliveries.extend(other.deliveries);
+        self.settlements.extend(other.settlements);
+        self.attempts.extend(other.attempts);
+        self.events.extend(other.events);
+        self.steps.extend(other.steps);
+        self
+    }
+
     /// Roughly what it weighs in a transaction.
     pub(super) fn bytes(&self) -> usize {
         const ROW: usize = 512;

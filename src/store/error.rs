@@ -4,8 +4,10 @@ use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
-    /// The store cannot be reached, or is full, or too slow. Nothing was written; ask again later.
+    /// The store cannot be reached, or is too slow. Nothing was written; ask again later.
     Unavailable { why: String },
+    /// There is no room left on its disk. Nothing was written; ask again when somebody made some.
+    Full { why: String },
     /// What was asked contradicts what is stored: a name that is taken, a row that is gone. Asking again
     /// changes nothing.
     Conflict { why: String },
@@ -17,7 +19,7 @@ pub enum StoreError {
 
 impl StoreError {
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Full { .. })
     }
 
     pub(super) fn unavailable(why: impl fmt::Display) -> Self {
@@ -45,6 +47,7 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unavailable { why } => write!(f, "the store is not available: {why}"),
+            Self::Full { why } => write!(f, "the store is full: {why}"),
             Self::Conflict { why } => write!(f, "the store refuses this change: {why}"),
             Self::Damaged { why } => write!(f, "the store holds something that cannot be read: {why}"),
             Self::Refused { why } => write!(f, "the store cannot be used: {why}"),
@@ -66,6 +69,7 @@ impl From<sqlx::Error> for StoreError {
                 | ErrorKind::NotNullViolation
                 | ErrorKind::CheckViolation => Self::Conflict { why: answer.message().to_owned() },
                 _ if is_about_the_data(answer.as_ref()) => Self::Conflict { why: answer.message().to_owned() },
+                _ if is_about_room(answer.as_ref()) => Self::Full { why: answer.message().to_owned() },
                 _ => Self::unavailable(answer.message()),
             },
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
@@ -86,6 +90,11 @@ fn is_about_the_data(answer: &dyn sqlx::error::DatabaseError) -> bool {
     code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 18..=20))
 }
 
+/// PostgreSQL's disk_full, and SQLITE_FULL.
+fn is_about_room(answer: &dyn sqlx::error::DatabaseError) -> bool {
+    answer.code().is_some_and(|code| matches!(&*code, "53100" | "13"))
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
@@ -93,7 +102,22 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch) => {
                 Self::Conflict { why: error.to_string() }
             }
+            Some(ErrorCode::DiskFull) => Self::Full { why: error.to_string() },
             _ => Self::unavailable(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_any_other_trouble() {
+        let sqlite = |code| StoreError::from(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None));
+        assert!(matches!(sqlite(rusqlite::ffi::SQLITE_FULL), StoreError::Full { .. }));
+        assert!(matches!(sqlite(rusqlite::ffi::SQLITE_IOERR), StoreError::Unavailable { .. }));
+        assert!(matches!(sqlite(rusqlite::ffi::SQLITE_CONSTRAINT), StoreError::Conflict { .. }));
+        assert!(sqlite(rusqlite::ffi::SQLITE_FULL).is_temporary());
     }
 }

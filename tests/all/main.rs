@@ -31,6 +31,8 @@ mod doors;
 mod house;
 #[path = "../licences.rs"]
 mod licences;
+#[path = "../pipelines.rs"]
+mod pipelines;
 #[path = "../rfcs.rs"]
 mod rfcs;
 #[path = "../store_backup.rs"]

@@ -80,6 +80,14 @@ impl Survey<'_> {
             let message = format!("\"{}\" stands alone", route.actions[last].word());
             self.error(&format!("{path}[{last}]"), message, |finding| finding.label("the other actions contradict it"));
         }
+        if let Some((at, group)) = route.unknown_group() {
+            let message = format!("the recipient has no group \"{group}\"");
+            self.error(&format!("{path}[{at}].forward"), message, |finding| {
+                finding
+                    .label("filled in from the recipient's pattern")
+                    .help(format!("write the recipient as a /regex/ with (?<{group}>…) in it"))
+            });
+        }
     }
 
     fn no_route_is_hidden(&mut self) {

@@ -291,8 +291,11 @@ impl Assembly {
     fn add_mailbox(&mut self, entry: Entry<Mailbox>) -> usize {
         let key = (entry.tenant.clone(), entry.value.name.clone());
         let address = folded(&entry.value.address);
-        self.made.reply_domains.extend(entry.value.reply_domain.clone());
+        let reply_domain = entry.value.reply_domain.clone();
         let at = self.made.mailboxes.add(key, entry);
+        if let Some(domain) = reply_domain {
+            self.made.reply_domains.entry(domain).or_insert(at);
+        }
         self.made.addresses.entry(address).or_insert(at);
         at
     }
@@ -303,7 +306,8 @@ impl Assembly {
 
     fn is_reply_domain_of(&self, name: &DomainName, tenant: &Name) -> bool {
         let mut own = self.made.mailboxes.all().iter().filter(|mailbox| mailbox.tenant == *tenant);
-        self.made.reply_domains.contains(name) && own.any(|mailbox| mailbox.value.reply_domain.as_ref() == Some(name))
+        self.made.reply_domains.contains_key(name)
+            && own.any(|mailbox| mailbox.value.reply_domain.as_ref() == Some(name))
     }
 
     fn left_out(&mut self, row: &EntryRow, why: Why) {

@@ -45,6 +45,9 @@ pub(super) fn route(route: &Route) -> Result<(), String> {
     if route.actions.is_empty() {
         return Err("it has no action".to_owned());
     }
+    if let Some((_, group)) = route.unknown_group() {
+        return Err(format!("it forwards to ${{{group}}}, and its recipient is no pattern with a group of this name"));
+    }
     match route.lonely_action() {
         Some(action) => {
             Err(format!("\"{}\" stands alone: its other actions contradict it", route.actions[action].word()))

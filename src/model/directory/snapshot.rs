@@ -15,7 +15,7 @@ use crate::model::people::Tenant;
 use crate::model::relay::Relay;
 use crate::model::route::Route;
 use arc_swap::{ArcSwap, Guard};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -66,7 +66,8 @@ pub struct Directory {
     pub(super) mailboxes_of_file: HashMap<Name, usize>,
     /// By address, in small letters.
     pub(super) addresses: HashMap<String, usize>,
-    pub(super) reply_domains: HashSet<DomainName>,
+    /// The mailbox whose answers come back to it: the first that names it.
+    pub(super) reply_domains: HashMap<DomainName, usize>,
     pub(super) routes: Vec<Entry<Route>>,
     pub(super) webhooks: Shelf<String, Webhook>,
     pub(super) keys: HashMap<KeyId, LiveKey>,
@@ -94,7 +95,7 @@ impl Directory {
 
     /// Is mail for this domain taken in? Our domains, and those that answers to tickets come back to.
     pub fn serves(&self, name: &DomainName) -> bool {
-        self.domain(name).is_some() || self.reply_domains.contains(name)
+        self.domain(name).is_some() || self.reply_domains.contains_key(name)
     }
 
     /// The credential of a login, exactly as it is written.
@@ -137,6 +138,11 @@ impl Directory {
     /// The mailbox of an address, in any case of letters: our own desk reads it.
     pub fn mailbox_at(&self, address: &Address) -> Option<&Entry<Mailbox>> {
         self.addresses.get(&folded(address)).map(|at| &self.mailboxes.all()[*at])
+    }
+
+    /// The mailbox whose answers come back to this domain.
+    pub fn mailbox_answered_at(&self, domain: &DomainName) -> Option<&Entry<Mailbox>> {
+        self.reply_domains.get(domain).map(|at| &self.mailboxes.all()[*at])
     }
 
     pub fn mailboxes(&self) -> &[Entry<Mailbox>] {

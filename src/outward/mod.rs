@@ -1,0 +1,128 @@
+//! The only way out: everything that leaves is accepted here, whoever wrote it.
+
+mod complete;
+
+use crate::base::id::{self, MessageId};
+use crate::base::limits;
+use crate::mail::envelope::Recipient;
+use crate::mail::header::Header;
+use crate::mail::text::readable;
+use crate::model::delivery::NextHop;
+use crate::model::directory::{Directory, Entry as Served};
+use crate::model::domain::{Domain, Via};
+use crate::model::intake::Intake;
+use crate::policy::routes;
+use crate::queue::accept::{self, Acceptance, Destined, Discarded, Entry, Mode};
+use crate::queue::ledger::{Ledger, tenant_id};
+use crate::queue::settings;
+use crate::smtp::reply::Reply;
+use crate::store::Change;
+use std::sync::Arc;
+
+const NOBODYS: Reply = Reply::new(550, 7, 1, "From names no domain that is served here");
+const CHANGED: Reply = Reply::new(451, 3, 0, "what is done with a recipient has changed meanwhile, send it again");
+
+pub struct Outward {
+    ledger: Arc<Ledger>,
+}
+
+impl Outward {
+    pub fn new(ledger: Arc<Ledger>) -> Self {
+        Self { ledger }
+    }
+
+    /// Takes a message whose sender was judged. Ok is on disk, together with the caller's `extra` rows;
+    /// after an error nothing of it is left.
+    pub async fn accept(&self, intake: Intake, extra: Change) -> Result<MessageId, Reply> {
+        let (id, change) = self.plan(&intake)?;
+        self.ledger.enter(&id, &intake, change.and(extra)).await?;
+        Ok(id)
+    }
+
+    /// Everything that is decided before the commit.
+    fn plan(&self, intake: &Intake) -> Result<(MessageId, Change), Reply> {
+        let directory = self.ledger.directory.load();
+        let settings = self.ledger.settings.load();
+        let now = self.ledger.clock.now();
+        let id: MessageId = id::new(now, &self.ledger.random);
+        let header = Header::read(&intake.message);
+        let domain = domain_of(&directory, intake, &header)?;
+        let (deliveries, discarded) = destinations(&directory, intake, &domain.value)?;
+        let (prepared, given_id) = complete::complete(intake, &header, &id, &domain.value.name);
+        let acceptance = Acceptance {
+            id: id.clone(),
+            tenant: tenant_id(&directory, &domain.tenant)?,
+            from_domain: domain.value.name.clone(),
+            header_id: header_id(&header, given_id),
+            mode: mode(&settings, &domain.value),
+            prepared,
+            deliveries,
+            discarded,
+            now,
+            expire: settings.expire,
+        };
+        Ok((id, accept::plan(acceptance, intake, &header, &self.ledger.random)))
+    }
+}
+
+/// The domain that a message leaves for: its first author's, or its envelope's when nobody wrote it.
+fn domain_of<'a>(directory: &'a Directory, intake: &Intake, header: &Header<'_>) -> Result<&'a Served<Domain>, Reply> {
+    let authors = header.authors().unwrap_or_default();
+    let domain = authors.first().or(intake.envelope.sender.address()).map(|address| address.domain());
+    domain.and_then(|domain| directory.domain(domain)).ok_or(NOBODYS)
+}
+
+fn mode(settings: &settings::Settings, domain: &Domain) -> Mode {
+    match (settings.mode, &domain.relay) {
+        (settings::Mode::Sandbox, _) | (_, Via::Sandbox) => Mode::Sandbox,
+        (settings::Mode::Live, Via::Direct | Via::Relay(_)) => Mode::Live,
+    }
+}
+
+fn header_id(header: &Header<'_>, given: Option<String>) -> String {
+    let own = || header.message_id.map(|field| readable(field.value(), limits::HEADER_ID_BYTES_MAX));
+    given.or_else(own).unwrap_or_default()
+}
+
+/// The ways to all recipients, and those for whom nothing is kept.
+fn destinations<'a>(
+    directory: &Directory,
+    intake: &'a Intake,
+    from: &Domain,
+) -> Result<(Vec<Destined<'a>>, Vec<Discarded<'a>>), Reply> {
+    let (mut ways, mut discarded) = (Vec::with_capacity(intake.envelope.recipients.len()), Vec::new());
+    for recipient in &intake.envelope.recipients {
+        match routes::resolve(directory, &intake.hop.by, &recipient.address).answer() {
+            Ok(None) => ways.push(away(from, recipient)),
+            Ok(Some(decision)) if decision.hops().is_empty() => {
+                discarded.push(Discarded { recipient, rule: decision.rule.to_string() });
+            }
+            Ok(Some(decision)) => ways.extend(home(decision, recipient)),
+            // It was accepted at RCPT.
+            Err(_) => return Err(CHANGED),
+        }
+    }
+    Ok((ways, discarded))
+}
+
+/// To the world, the way that the sender's domain takes.
+fn away<'a>(from: &Domain, recipient: &'a Recipient) -> Destined<'a> {
+    let hop = match &from.relay {
+        Via::Relay(name) => NextHop::Relay(name.clone()),
+        Via::Direct | Via::Sandbox => NextHop::Mx,
+    };
+    Destined { recipient, hop, entry: Entry::Send, rule: None }
+}
+
+/// To one of our own recipients. A ticket is delivered like any other mail; what is only kept has arrived.
+fn home(decision: routes::Decision, recipient: &Recipient) -> impl Iterator<Item = Destined<'_>> {
+    let held = decision.is_held();
+    decision.hops().into_iter().map(move |hop| {
+        let entry = match hop {
+            _ if held => Entry::Hold,
+            NextHop::Store => Entry::Keep,
+            NextHop::Mx | NextHop::Relay(_) | NextHop::Mailbox(_) => Entry::Send,
+        };
+        Destined { recipient, hop, entry, rule: Some(decision.rule.to_string()) }
+    })
+}

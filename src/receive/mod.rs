@@ -1,0 +1,5 @@
+//! A transaction from the world: who may be written to, and what becomes of the message.
+
+pub mod pipeline;
+pub mod recipient;
+pub mod sender;
