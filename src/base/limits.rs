@@ -155,6 +155,40 @@ pub const CONTROL_ANSWER_MAX: Duration = Duration::from_secs(60);
 /// A chain or key file: beyond this the wrong file was named.
 pub const PEM_FILE_BYTES_MAX: u64 = 1 << 20;
 
+// --- DNS ----------------------------------------------------------------------------------------
+
+/// Records of one kind that one name may have for us; 100 mail hosts are what Postfix takes too. An
+/// answer holds at most 64 KiB, so this bounds what we then do with it, not what was received.
+pub const DNS_RECORDS_MAX: usize = 100;
+
+/// How long one server may take for one question before the next is asked, or the same again; and how
+/// often a question is repeated.
+pub const DNS_TRY_MAX: Duration = Duration::from_secs(3);
+pub const DNS_REPEATS_MAX: usize = 2;
+
+/// How long a lookup may take with all its tries: far below what a client waits for a reply to RCPT
+/// (RFC 5321 4.5.3.2.3: five minutes).
+pub const DNS_LOOKUP_MAX: Duration = Duration::from_secs(20);
+
+/// Answers kept in memory, of the order of a kilobyte each; and those of one server that stepped in for
+/// another.
+pub const DNS_CACHE_ANSWERS_MAX: u64 = 16_384;
+pub const DNS_CACHE_OF_ONE_MAX: u64 = 1_024;
+
+/// The longest an answer is believed, whatever it says of itself; and the longest a "there is none" is:
+/// whoever repairs a domain wants to see mail soon (RFC 2308 5 allows up to three hours).
+pub const DNS_TTL_MAX: Duration = Duration::from_secs(86_400);
+pub const DNS_NEGATIVE_TTL_MAX: Duration = Duration::from_secs(900);
+
+/// Aliases (CNAME) followed from one name of a zone file: more are a circle.
+pub const DNS_ALIASES_MAX: usize = 8;
+
+/// A zone file is read whole: beyond this it is not one for tests.
+pub const ZONE_FILE_BYTES_MAX: u64 = 8 << 20;
+
+/// Mistakes shown of one zone file: who has more begins with the first.
+pub const ZONE_MISTAKES_MAX: usize = 20;
+
 // --- metrics ------------------------------------------------------------------------------------
 
 /// How often samples of histograms are folded into buckets when nobody scrapes: what waits grows

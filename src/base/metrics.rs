@@ -39,6 +39,7 @@ declare! {
     counter Count SMTP_BOUNDS = "smtp_bounds_total": "SMTP connections closed at a bound, by which.";
     counter Count SMTP_TRANSCRIPTS = "smtp_transcripts_total": "SMTP conversations written down on request.";
     counter Count TLS_HANDSHAKES = "tls_handshakes_total": "TLS handshakes as a server, by version, or failed.";
+    histogram Seconds DNS_SECONDS = "dns_lookup_seconds": "Time of a DNS lookup, by type and outcome; its count is the lookups.";
     counter Count STORE_COMMANDS = "store_commands_total": "Changes that the store's writer came to an end with.";
     histogram Seconds STORE_COMMIT_SECONDS = "store_commit_seconds": "Time from a group's first row to its answer; its count is the groups.";
     counter Count STORE_SLOW = "store_slow_total": "Store calls over 200 ms, by statement.";

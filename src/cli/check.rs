@@ -9,6 +9,7 @@ use crate::certs;
 use crate::certs::by_name::Named;
 use crate::config::{Config, Environment, Loaded, Origin, explain};
 use crate::daemon::{self, master_key, privilege};
+use crate::dns::zone::Zone;
 use crate::store::inspect::{self, Found};
 use crate::store::seal;
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ pub fn run(origin: &Origin) -> Result<(), Failure> {
         let mut findings = Vec::new();
         look_at_certificate(&config, &loaded, &mut findings, &mut seen);
         look_at_named_certificates(&config, &loaded, &mut findings, &mut seen);
+        look_at_zone(&config, &loaded, &mut findings, &mut seen);
         look_at_dkim_keys(&config, &loaded, &mut findings, &mut seen);
         look_at_identity(&config, &loaded, &mut findings);
         look_at_store(&config, &loaded, &mut findings, &mut seen)?;
@@ -82,6 +84,17 @@ fn look_at_named_certificates(config: &Config, loaded: &Loaded, findings: &mut V
                     .also(*taken.get(), "this one"),
                 ),
             }
+        }
+    }
+}
+
+fn look_at_zone(config: &Config, loaded: &Loaded, findings: &mut Vec<Finding>, seen: &mut Vec<String>) {
+    let Some(file) = &config.dns.zone_file else { return };
+    match Zone::load(file) {
+        Ok(_) => seen.push(format!("{} answers instead of the DNS", file.display())),
+        Err(bad) => {
+            let place = loaded.source.place("dns.zone_file");
+            findings.extend(bad.lines().map(|line| Finding::error(place, line)));
         }
     }
 }

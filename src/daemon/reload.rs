@@ -1,7 +1,7 @@
 //! SIGHUP: all of the new configuration, or none of it.
 //!
 //! First everything that can fail is tried on the side: the file is read and checked, the certificates
-//! read, the new ports bound, the log file opened. Only then the parts are swapped, and nothing of that
+//! and the zone read, the new ports bound, the log file opened. Only then the parts are swapped, and nothing of that
 //! can fail. One thing alone may be left out and the rest go on: a listener on a port that this process
 //! no longer has the right to bind.
 
@@ -16,6 +16,7 @@ use crate::base::observe::{Happening, LogFile};
 use crate::certs::Certificates;
 use crate::certs::by_name::Shown;
 use crate::config::{Config, Environment, explain, restart_needed};
+use crate::dns::{Resolver, Source};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub struct Reloader {
     pub sockets: Sockets,
     pub contexts: Contexts,
     pub certificates: Certificates,
+    pub resolver: Resolver,
     pub log_file: LogFile,
 }
 
@@ -35,6 +37,7 @@ struct Tried {
     config: Config,
     waiting: Vec<String>,
     shown: Shown,
+    names: Source,
     moves: Moves,
     bound: Vec<(SocketAddr, Wanted, Bound)>,
     left_out: Vec<String>,
@@ -82,6 +85,7 @@ impl Reloader {
 
     fn try_parts(&self, config: Config, waiting: Vec<String>) -> Result<Tried, String> {
         let shown = build::certificate_sources(&config).read().map_err(|why| why.to_string())?;
+        let names = Source::open(&config.dns).map_err(|why| why.to_string())?;
         let open = self.house.doors();
         let moves = doors::moves(&open, doors::wanted(&config));
         let (mut bound, mut left_out) = (Vec::new(), Vec::new());
@@ -100,13 +104,14 @@ impl Reloader {
         self.log_file
             .switch_to(config.server.log_file.as_deref())
             .map_err(|why| format!("server.log_file cannot be opened: {why}"))?;
-        Ok(Tried { config, waiting, shown, moves, bound, left_out })
+        Ok(Tried { config, waiting, shown, names, moves, bound, left_out })
     }
 
     /// Nothing here can fail but the taking over of a port from one of our own doors.
     async fn swap(&self, tried: Tried) {
-        let Tried { config, waiting, shown, moves, bound, mut left_out } = tried;
+        let Tried { config, waiting, shown, names, moves, bound, mut left_out } = tried;
         self.certificates.swap(shown);
+        self.resolver.swap(names);
         let Applied { changed, gone } = doors::apply(&mut self.house.doors(), moves.keep);
         let (opened, closed) = (bound.len(), gone.len());
         let_go(gone, config.server.drain).await;

@@ -16,6 +16,7 @@ use crate::base::observe::Happening;
 use crate::base::random::Random;
 use crate::certs::Certificates;
 use crate::config::{Config, Origin};
+use crate::dns::{Resolver, Source};
 use crate::http::control::{self, OpenControl};
 use crate::model::delivery::Lease;
 use crate::store::dialect::Location;
@@ -53,6 +54,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
 
     let shown = build::certificate_sources(&prepared.config).read().map_err(NotStarted::misconfigured)?;
     let certificates = Certificates::new(shown);
+    let resolver = Resolver::new(Source::open(&prepared.config.dns).map_err(NotStarted::misconfigured)?);
     let contexts = contexts(&house, metrics, &certificates, &prepared.config.server.data_dir);
     let control_path = prepared.config.server.data_dir.join(control::FILE_NAME);
     let control = control::open(&control_path, Uid::effective().as_raw(), &contexts.http).map_err(NotStarted::new)?;
@@ -79,7 +81,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     say_ready(&house, &prepared, &lease, begun);
 
     let Prepared { sockets, log_file, .. } = prepared;
-    let reloader = Reloader { house: house.clone(), keeper, sockets, contexts, certificates, log_file };
+    let reloader = Reloader { house: house.clone(), keeper, sockets, contexts, certificates, resolver, log_file };
     serve_signals(&reloader, &mut signals).await;
     end(&house, store, lease, control, &mut signals).await;
     Ok(())

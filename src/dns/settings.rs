@@ -9,7 +9,8 @@ settings! {
     pub struct Settings in "[dns]" {
         /// The DNS servers to ask, host:port (port 53 when absent); empty: the system's.
         live servers: Vec<Server> = default(Vec::new(), "[\"127.0.0.1:5353\"]"),
-        /// A text zone that answers everything instead of the DNS, for tests and the quickstart.
+        /// A text zone that answers everything instead of the DNS, for tests and the quickstart; read
+        /// again at each reload.
         live zone_file: Option<PathBuf> = optional("\"zone.txt\""),
     }
 }

@@ -24,6 +24,8 @@ mod daemon;
 mod deployment;
 #[path = "../directory.rs"]
 mod directory;
+#[path = "../dns.rs"]
+mod dns;
 mod doors;
 #[path = "../house.rs"]
 mod house;

@@ -145,6 +145,20 @@ fn certificates_for_other_names_are_tried_too() {
 }
 
 #[test]
+fn a_zone_file_is_read_line_by_line() {
+    let yard = Yard::with(&format!("[dns]\nzone_file = \"zone.txt\"\n{DOORS}"));
+    yard.write("zone.txt", "example.com MX 10 mx.example.com\n");
+    let ran = check(&yard);
+    assert!(ran.code == Some(0) && ran.out.contains("zone.txt answers instead of the DNS"), "{ran:?}");
+    yard.write("zone.txt", "example.com MX mx.example.com\nexample.com A 192.0.2.1\n\n$TTL 60\n");
+    let ran = check(&yard);
+    assert_eq!(ran.code, Some(78), "{ran:?}");
+    let [first, second] = ran.out.lines().collect::<Vec<_>>()[..] else { panic!("two lines: {ran:?}") };
+    assert!(first.contains("gatepost.toml:6:13: error: ") && first.contains("zone.txt:1: MX takes"), "{first}");
+    assert!(second.contains("zone.txt:4: $TTL is not understood"), "{second}");
+}
+
+#[test]
 fn a_database_is_asked() {
     let cluster = Cluster::private();
     let url = cluster.create_database();

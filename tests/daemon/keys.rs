@@ -23,7 +23,8 @@ fn yard() -> Yard {
     yard.write("secrets/master.key", &"0123456789abcdef".repeat(4));
     yard.write("secrets/upstream", "hunter2-correct-horse\n");
     yard.write("dkim/example.com.gp1.pem", &pair.key);
-    yard.write("zone.txt", "x");
+    yard.write("zone.txt", "example.com A 192.0.2.1\n");
+    yard.write("other.txt", "example.com A 192.0.2.2\n");
     yard
 }
 
@@ -56,6 +57,7 @@ fn change(base: &str, (key, from, to): &(&str, &str, &str)) -> String {
         "tls.key" => changed(base, key, from, "certs/copy.key"),
         "certificate[].certificate" => changed(base, key, from, "certs/copy.pem"),
         "certificate[].key" => changed(base, key, from, "certs/copy.key"),
+        "dns.zone_file" => changed(base, key, from, "other.txt"),
         "relay[].password" => off(&off(base, "username = \"user\""), "password = { file = \"secrets/upstream\" }"),
         "credential[].password" => off(base, "password = { env = \"APP_PASSWORD\" }"),
         "credential[].scram" => off(base, "scram = { env = \"APP_SCRAM\" }"),

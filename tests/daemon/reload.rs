@@ -273,6 +273,21 @@ fn without_a_certificate_the_one_of_our_own_follows_the_hostname() {
     assert_ne!(own().certificate, first.certificate);
 }
 
+// --- names ----------------------------------------------------------------------------------------------
+
+#[test]
+fn a_zone_that_cannot_be_read_is_not_taken_over() {
+    let yard = Yard::empty();
+    yard.write("zone.txt", "example.com A 192.0.2.1\n");
+    yard.configure(&format!("[dns]\nzone_file = \"zone.txt\"\n{DOORS}"));
+    let daemon = yard.start();
+    yard.write("zone.txt", "example.com A 192.0.2\n");
+    let said = daemon.refuses();
+    assert!(said.contains("zone.txt:1: A takes an IPv4 address"), "{said}");
+    yard.write("zone.txt", "example.com A 192.0.2.2\n");
+    daemon.reloads();
+}
+
 // --- the log file ---------------------------------------------------------------------------------------
 
 #[test]
