@@ -4,7 +4,7 @@ CARGO ?= cargo
 
 # In this order, also under make -j: each step wants the cores for itself.
 .NOTPARALLEL:
-.PHONY: test packages fmt clippy unit lint build run bench crash audit notice rfcs
+.PHONY: test packages fmt clippy unit lint build run bench crash fuzz audit notice rfcs
 
 test: packages fmt clippy unit lint
 
@@ -40,6 +40,19 @@ bench:
 # kill -9 under load, again and again: minutes, so not part of `make test`.
 crash:
 	$(CARGO) test --locked --release --test all crash_long -- --ignored --nocapture
+
+# Each parser for FUZZ_SECONDS, from its corpus on; needs cargo-fuzz and a C++ compiler. Finds go to
+# fuzz/found, failures to fuzz/artifacts: put what should stay into fuzz/corpus, which every test run
+# replays. The compiler is the stable one, told to take the options that a fuzzer needs.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || \
+	{ echo "make fuzz needs cargo-fuzz: cargo install --locked cargo-fuzz" >&2; exit 1; }
+	@for target in line data command proxy; do \
+		mkdir -p fuzz/found/$$target && \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --target-dir target/fuzz $$target fuzz/found/$$target fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=6000 -timeout=10 || exit 1; \
+	done
 
 # Known advisories against Cargo.lock; needs cargo-audit or cargo-deny.
 audit:

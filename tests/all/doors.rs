@@ -3,6 +3,7 @@
 
 mod control;
 mod http;
+mod proxy;
 mod smtp;
 mod tls;
 

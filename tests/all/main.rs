@@ -27,6 +27,8 @@ mod directory;
 #[path = "../dns.rs"]
 mod dns;
 mod doors;
+#[path = "../fuzz_corpora.rs"]
+mod fuzz_corpora;
 #[path = "../house.rs"]
 mod house;
 #[path = "../licences.rs"]

@@ -35,6 +35,11 @@ async fn secured(stream: TcpStream, trust: &Arc<ClientConfig>) -> std::io::Resul
     Ok(Client::on(TlsConnector::from(trust.clone()).connect(name, stream).await?))
 }
 
+/// A client that trusts the certificate of this house.
+pub(super) async fn secured_by(stream: TcpStream, house: &House) -> Client<TlsStream<TcpStream>> {
+    secured(stream, &trusting(&certificate_in(house.directory.path()))).await.unwrap()
+}
+
 #[tokio::test]
 async fn what_is_slipped_in_behind_starttls_is_never_answered() {
     let house = House::new();
