@@ -25,6 +25,7 @@ pub mod store;
 pub mod queue;
 
 // floor 6: transactions, and work by the clock
+pub mod submit;
 pub mod tend;
 
 // floor 7: the doors

@@ -39,6 +39,9 @@ declare! {
     counter Count SMTP_BOUNDS = "smtp_bounds_total": "SMTP connections closed at a bound, by which.";
     counter Count SMTP_TRANSCRIPTS = "smtp_transcripts_total": "SMTP conversations written down on request.";
     counter Count TLS_HANDSHAKES = "tls_handshakes_total": "TLS handshakes as a server, by version, or failed.";
+    counter Count LOGINS = "logins_total": "Logins, by how they were taken or why they were refused.";
+    counter Count LOGIN_CHECKS = "login_checks_total": "Passwords that were checked against a hash: the dear part of a login.";
+    counter Count LOGIN_BANS = "login_bans_total": "Times that addresses were sent away for failed logins.";
     counter Count STORE_COMMANDS = "store_commands_total": "Changes that the store's writer came to an end with.";
     histogram Seconds STORE_COMMIT_SECONDS = "store_commit_seconds": "Time from a group's first row to its answer; its count is the groups.";
     counter Count STORE_SLOW = "store_slow_total": "Store calls over 200 ms, by statement.";
