@@ -13,6 +13,17 @@ pub enum Whence {
 }
 
 impl Whence {
+    /// What is behind an address, when these are the listener's proxies: one of them, where a client should
+    /// be, has named nobody.
+    pub fn of(address: IpAddr, proxies: &[IpNet]) -> Self {
+        let address = address.to_canonical();
+        if proxies.iter().any(|network| network.contains(&address)) {
+            Self::Proxy(address)
+        } else {
+            Self::Client(address)
+        }
+    }
+
     /// An IPv4 client of an IPv6 socket is an IPv4 client.
     pub fn address(self) -> IpAddr {
         let (Self::Client(address) | Self::Proxy(address)) = self;
@@ -36,5 +47,22 @@ pub(super) fn site_of(address: IpAddr) -> Option<IpNet> {
         IpAddr::V4(_) => None,
         // Invariant: 64 is a length that a prefix of IPv6 can have.
         IpAddr::V6(v6) => Some(Ipv6Net::new(v6, 64).expect("64 is at most 128").trunc().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_in_a_clients_place_has_named_nobody() {
+        let proxies = ["10.0.0.0/24".parse().unwrap()];
+        let of = |text: &str| Whence::of(text.parse().unwrap(), &proxies);
+        assert_eq!(of("10.0.0.7"), Whence::Proxy("10.0.0.7".parse().unwrap()));
+        assert_eq!(of("::ffff:10.0.0.7").blamed(), None);
+        assert_eq!(of("::ffff:10.0.1.7"), Whence::Client("10.0.1.7".parse().unwrap()));
+        assert_eq!(of("10.0.1.7").blamed(), Some("10.0.1.7".parse().unwrap()));
+        assert_eq!(of("127.0.0.1").blamed(), None);
+        assert_eq!(site_of("2001:db8::1:2:3:4".parse().unwrap()), Some("2001:db8::/64".parse().unwrap()));
     }
 }
