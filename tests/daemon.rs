@@ -12,6 +12,8 @@ mod keys;
 mod logs;
 #[path = "daemon/notify.rs"]
 mod notify;
+#[path = "daemon/password.rs"]
+mod password;
 #[path = "daemon/privilege.rs"]
 mod privilege;
 #[path = "daemon/reload.rs"]

@@ -291,7 +291,12 @@ fn what_cannot_be_read_is_left_out_with_its_reason() {
         (Credential, "c", r#"{"domains": ["*"]}"#, "neither a password nor networks"),
         (Credential, "c", r#"{"domains": ["*"], "password": "x", "networks": ["10.0.0.1"]}"#, "without the password"),
         (Credential, "c", r#"{"domains": ["*"], "networks": ["0.0.0.0/0"]}"#, "this is an open relay"),
-        (Credential, "c", r#"{"domains": ["*"], "password": "$argon2id$hunter2"}"#, "half an Argon2 hash"),
+        (
+            Credential,
+            "c",
+            r#"{"domains": ["*"], "password": "$argon2id$hunter2"}"#,
+            "no whole Argon2 hash: its version is not v=19",
+        ),
         (Credential, "c", r#"{"domains": ["*"], "scram": "hunter2"}"#, "has not the form SCRAM"),
         (Credential, "c", r#"{"password": ["hunter2"], "domains": ["*"]}"#, "takes a secret"),
         (Route, "r", r#"{"recipient": "/(/", "actions": [{"hold": true}]}"#, "no regular expression"),

@@ -144,6 +144,69 @@ pub const COMMAND_ERRORS_MAX: u32 = 20;
 /// Commands that bring no mail (NOOP, RSET, EHLO, …) before 421: keep-alives end some day.
 pub const COMMANDS_WITHOUT_MAIL_MAX: u32 = 200;
 
+// --- logins -------------------------------------------------------------------------------------
+
+/// A password that a client sends. RFC 4616 2 allows 255 octets; tokens in its place are longer.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
+
+/// A client's part of SCRAM's nonce (RFC 5802 5.1): libraries send 18 to 64.
+pub const NONCE_BYTES_MAX: usize = 256;
+
+/// The salt of a stored password: RFC 9106 3.1 allows 8 at least, nobody uses more than 64.
+pub const SALT_BYTES_MIN: usize = 8;
+pub const SALT_BYTES_MAX: usize = 64;
+
+/// The hash of a stored password: shorter is cut off, longer is no better.
+pub const HASH_BYTES_MIN: usize = 16;
+pub const HASH_BYTES_MAX: usize = 64;
+
+/// What one check of a password may cost: 256 MiB, and a second of a core in memory times passes. Anyone
+/// can make us pay it by trying a login.
+pub const ARGON2_KIB_MAX: u32 = 256 << 10;
+pub const ARGON2_PASSES_MAX: u32 = 1_000;
+pub const ARGON2_WORK_MAX: u64 = 2 << 20;
+pub const ARGON2_LANES_MAX: u32 = 64;
+
+/// SCRAM keys are derived with up to so many iterations: half a second of a core.
+pub const SCRAM_ITERATIONS_MAX: u32 = 2_000_000;
+
+/// Passwords waiting for a core to be checked on, identical ones counted once. Beyond it the answer is
+/// 454: at 10 ms each the last would have waited 2.5 s.
+pub const LOGIN_CHECKS_WAITING_MAX: usize = 256;
+
+/// How long one login may wait for its check, however many wait: below the patience of any client.
+pub const LOGIN_CHECK_MAX: Duration = Duration::from_secs(10);
+
+/// How long a password that was right is known to be right: what a thousand connections a second of one
+/// application are spared.
+pub const LOGIN_REMEMBERED: Duration = Duration::from_secs(60);
+
+/// How many of them: 40 bytes each, and far more logins than anybody has.
+pub const LOGINS_REMEMBERED_MAX: usize = 20_000;
+
+/// Failed logins of one address, one /64 of IPv6 or one login are forgotten when there was none for so
+/// long.
+pub const LOGIN_FAILURES_KEPT: Duration = Duration::from_secs(3_600);
+
+/// Addresses, networks and logins, each, whose failures are remembered: about 100 bytes each. Beyond it
+/// the oldest are forgotten.
+pub const LOGIN_FAILURES_MAX: usize = 50_000;
+
+/// Failures that are answered at once: people mistype.
+pub const LOGIN_FAILURES_FREE: u32 = 2;
+
+/// How long the answer to the next failure waits, doubled with each further one. Only failures wait: who
+/// guesses at another's login does not slow down its owner.
+pub const LOGIN_DELAY_FIRST: Duration = Duration::from_millis(500);
+pub const LOGIN_DELAY_LONGEST: Duration = Duration::from_secs(8);
+
+/// Failures after which an address is sent away, and a whole /64 of IPv6 (a site with many people).
+pub const LOGIN_FAILURES_BAN: u32 = 20;
+pub const LOGIN_FAILURES_BAN_NET: u32 = 60;
+
+/// How long it is sent away.
+pub const LOGIN_BAN: Duration = Duration::from_secs(900);
+
 // --- HTTP ---------------------------------------------------------------------------------------
 
 /// One request head, and what a connection buffers of it and of an answer. Browsers and proxies stay

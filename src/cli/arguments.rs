@@ -29,6 +29,9 @@ pub enum Command {
     },
     /// Show the settings that the running daemon has in force; secrets are stars.
     Settings,
+    /// Turn a password into the lines for its credential: asked for on the terminal, or read from standard
+    /// input.
+    Password,
     /// Write a consistent copy of the store, while the daemon runs or not.
     Backup {
         /// The file to write; it must not be there yet.

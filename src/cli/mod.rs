@@ -4,6 +4,7 @@
 mod arguments;
 mod backup;
 mod check;
+mod password;
 mod restore;
 mod serve;
 mod settings;
@@ -30,6 +31,7 @@ pub fn main() -> ExitCode {
         Command::Check => check::run(&origin),
         Command::Status { json } => status::run(&origin, json),
         Command::Settings => settings::run(&origin),
+        Command::Password => password::run(),
         Command::Backup { file, with_key } => backup::run(&origin, &file, with_key),
         Command::Restore { file } => restore::run(&origin, &file),
     };

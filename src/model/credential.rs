@@ -3,10 +3,12 @@
 use super::name::Name;
 use super::rate::Rate;
 use crate::base::limits;
+use crate::base::password::PasswordHash;
 use crate::base::secret::Secret;
 use crate::base::settings::{Scalar, Wrong, quoted, settings};
 use crate::mail::domain_name::DomainName;
 use ipnet::IpNet;
+use std::net::IpAddr;
 
 settings! {
     /// Who may submit mail: a login with a password, or hosts of a network that cannot log in.
@@ -25,6 +27,21 @@ settings! {
         live limits: Vec<Rate> = default(Vec::new(), "[\"20/second\"]"),
         /// Instead of a password: networks, like 10.0.0.0/8, whose hosts may send without a login.
         live networks: Vec<IpNet> = default(Vec::new()),
+        /// Beside a password: the only networks that its login is taken from; empty: from anywhere.
+        live from: Vec<IpNet> = default(Vec::new()),
+    }
+}
+
+impl Credential {
+    /// Is it a login, and not a network?
+    pub fn is_login(&self) -> bool {
+        self.password.is_some() || self.scram.is_some()
+    }
+
+    /// May its login be used from this address? An IPv4 client of an IPv6 socket is an IPv4 client.
+    pub fn may_come_from(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.from.is_empty() || self.from.iter().any(|network| network.contains(&address))
     }
 }
 
@@ -110,18 +127,19 @@ pub fn widest(network: &IpNet) -> u8 {
     }
 }
 
-/// A hash that was cut off on its way would otherwise be taken for a password.
-pub fn is_half_a_hash(password: &str) -> bool {
-    password.starts_with("$argon2") && password.split('$').filter(|part| !part.is_empty()).count() != 5
+/// What stands where a password is asked for.
+#[derive(Clone, Debug)]
+pub enum Stored<'a> {
+    Hash(PasswordHash),
+    Plain(&'a Secret),
 }
 
-/// RFC 5803 2's form as PostgreSQL and `gatepost password` write it.
-pub fn is_scram(text: &str) -> bool {
-    let Some((head, keys)) = text.strip_prefix("SCRAM-SHA-256$").and_then(|rest| rest.split_once('$')) else {
-        return false;
-    };
-    let (Some((iterations, salt)), Some((stored, server))) = (head.split_once(':'), keys.split_once(':')) else {
-        return false;
-    };
-    iterations.parse::<u32>().is_ok_and(|n| n > 0) && ![salt, stored, server].iter().any(|part| part.is_empty())
+/// A hash that was cut off on its way, or costs too much, is neither, and said why: it must not be taken
+/// for a password.
+pub fn stored(password: &Secret) -> Result<Stored<'_>, &'static str> {
+    if password.expose().starts_with("$argon2") {
+        PasswordHash::read(password.expose()).map(Stored::Hash)
+    } else {
+        Ok(Stored::Plain(password))
+    }
 }

@@ -1,5 +1,24 @@
-//! A transaction from one of our users: who may send, as whom, to whom, and what becomes of the message.
+//! A transaction from one of our users: who it is, what they may send, as whom and to whom, and what
+//! becomes of the message.
+//!
+//! `login` answers who somebody is; behind it `passwords` knows what logins are checked against, `checks`
+//! does the dear part of a check within bounds, `remembered` spares it to who was right a moment ago, and
+//! `throttle` slows down and sends away who guesses. `sender` and `recipient` judge the envelope, `pipeline`
+//! the message.
 
+mod checks;
+mod happenings;
+pub mod login;
+mod passwords;
 pub mod pipeline;
+mod recent;
 pub mod recipient;
+mod remembered;
 pub mod sender;
+pub mod submitter;
+mod throttle;
+mod view;
+pub mod whence;
+
+/// A keyed hash that stands for something secret: equal for equal things, and telling nothing of them.
+type Fingerprint = [u8; 32];

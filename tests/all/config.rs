@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 pub const PASSWORD: &str = "hunter2-correct-horse";
-pub const SCRAM: &str = "SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy";
+pub const SCRAM: &str = "SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVkc3RvcmVkc3RvcmVkc3RvcmVkc3RvcmVkeHg=:c2VydmVyc2VydmVyc2VydmVyc2VydmVyc2VydmVyeHg=";
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -378,13 +378,18 @@ pub const CHANGES: &[(&str, &str, &str)] = &[
     ("domain[].dkim[].key", "dkim/example.com.gp1.pem", "secrets/upstream"),
     ("credential[].username", "username = \"app@example.com\"", "username = \"app2\""),
     ("credential[].password", "{ env = \"APP_PASSWORD\" }", "\"another\""),
-    ("credential[].scram", "{ env = \"APP_SCRAM\" }", "\"SCRAM-SHA-256$1:a$b:c\""),
+    (
+        "credential[].scram",
+        "{ env = \"APP_SCRAM\" }",
+        "\"SCRAM-SHA-256$4096:c2FsdA==$c2VydmVyc2VydmVyc2VydmVyc2VydmVyc2VydmVyeHg=:c3RvcmVkc3RvcmVkc3RvcmVkc3RvcmVkc3RvcmVkeHg=\"",
+    ),
     ("credential[].domains", "domains = [\"example.com\"]", "domains = [\"*\"]"),
     (
         "credential[].tenant",
         "[[credential]]",
         "[[credential]]\nusername = \"b\"\ndomains = [\"*\"]\npassword = \"x\"\ntenant = \"acme\"\n[[credential]]",
     ),
+    ("credential[].from", "from = []", "from = [\"10.0.0.0/8\"]"),
     ("credential[].limits", "20/second", "21/second"),
     (
         "credential[].networks",

@@ -12,13 +12,14 @@ const IN_FILE: &str = "fIlE-sEcReT-0003";
 const IN_ENVIRONMENT: &str = "eNv-sEcReT-0004";
 const CREDENTIAL: &str = "cReDeNtIaL-0005";
 const MASTER_KEY: &str = "5ec4e75ec4e75ec4e75ec4e75ec4e75ec4e75ec4e75ec4e75ec4e75ec4e70006";
-const SCRAM: &str = "SCRAM-SHA-256$4096:c2FsdDAwMDc=$c3RvcmVkMDAwOA==:c2VydmVyMDAwOQ==";
+const SCRAM: &str = "SCRAM-SHA-256$4096:c2FsdDAwMDc=$c3RvcmVkMDAwOHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=:c2VydmVyMDAwOXl5eXl5eXl5eXl5eXl5eXl5eXl5eXk=";
 const LOGIN: &str = "lOgIn-sEcReT-0010";
 
 /// The first secret that is told in this text; `more` is one beside those above.
 fn told<'a>(text: &str, more: &'a str) -> Option<&'a str> {
     let secrets = [STORE, RELAY, IN_FILE, IN_ENVIRONMENT, CREDENTIAL, MASTER_KEY, SCRAM, LOGIN];
-    let of_scram = ["c2FsdDAwMDc", "c3RvcmVkMDAwOA", "c2VydmVyMDAwOQ"];
+    let of_scram =
+        ["c2FsdDAwMDc", "c3RvcmVkMDAwOHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg=", "c2VydmVyMDAwOXl5eXl5eXl5eXl5eXl5eXl5eXl5eXk="];
     secrets.into_iter().chain(of_scram).chain([more]).find(|secret| text.contains(&secret[..secret.len() - 3]))
 }
 

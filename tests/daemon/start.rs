@@ -95,7 +95,9 @@ fn a_command_that_is_none_is_told_which_there_are() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), concat!("gatepost ", env!("CARGO_PKG_VERSION"), "\n")));
     let ran = Ran::of(&mut yard.command(&["--help"]));
     assert!(
-        ["serve", "check", "status", "settings", "backup", "restore"].iter().all(|word| ran.out.contains(word)),
+        ["serve", "check", "status", "settings", "password", "backup", "restore"]
+            .iter()
+            .all(|word| ran.out.contains(word)),
         "{ran:?}"
     );
 }

@@ -1,8 +1,9 @@
 //! Who may send, and by which way it leaves: relays, domains, credentials.
 
 use super::Survey;
+use crate::base::scram::ScramKeys;
 use crate::mail::domain_name::DomainName;
-use crate::model::credential::{Covers, Credential, Reach, is_half_a_hash, is_scram, reach, widest};
+use crate::model::credential::{Covers, Credential, Reach, reach, stored, widest};
 use crate::model::domain::Via;
 use crate::model::name::Name;
 use crate::model::relay::Relay;
@@ -80,6 +81,7 @@ impl Survey<'_> {
         for (i, credential) in all {
             self.credential_has_one_proof(i, credential);
             self.secrets_have_their_form(i, credential);
+            self.only_logins_are_limited(i, credential);
             for (j, covers) in credential.domains.iter().enumerate() {
                 if let Covers::Domain(name) = covers {
                     self.domain_is_tenants(name, &credential.tenant, &format!("credential[{i}].domains[{j}]"));
@@ -121,18 +123,33 @@ impl Survey<'_> {
 
     /// A hash that was cut off on its way into the file would otherwise be taken for a password.
     fn secrets_have_their_form(&mut self, i: usize, credential: &Credential) {
-        let password = credential.password.as_ref().map_or("", |password| password.expose());
-        if is_half_a_hash(password) {
-            let message = format!("the password of credential \"{}\" is half a hash", credential.username);
+        if let Some(Err(why)) = credential.password.as_ref().map(stored) {
+            let message = format!("the password of credential \"{}\" is no whole hash", credential.username);
             self.error(&format!("credential[{i}].password"), message, |finding| {
-                finding.label("an Argon2 hash has the form $argon2id$v=19$m=…,t=…,p=…$salt$hash")
+                finding
+                    .label(why)
+                    .help("the form is $argon2id$v=19$m=…,t=…,p=…$salt$hash; `gatepost password` writes one")
             });
         }
-        let scram = credential.scram.as_ref().map(|scram| scram.expose().as_str());
-        if scram.is_some_and(|scram| !is_scram(scram)) {
+        if credential.scram.as_ref().is_some_and(|scram| ScramKeys::read(scram.expose()).is_none()) {
             let message = format!("the scram of credential \"{}\" is none", credential.username);
             self.error(&format!("credential[{i}].scram"), message, |finding| {
-                finding.label("it has the form SCRAM-SHA-256$iterations:salt$stored key:server key")
+                finding
+                    .label("it has the form SCRAM-SHA-256$iterations:salt$stored key:server key")
+                    .help("`gatepost password` writes one")
+            });
+        }
+    }
+
+    /// A network's own `from` would only look like a limit.
+    fn only_logins_are_limited(&mut self, i: usize, credential: &Credential) {
+        let from = format!("credential[{i}].from");
+        if !credential.from.is_empty() && !credential.networks.is_empty() {
+            let message =
+                format!("credential \"{}\" has networks, and limits where a login comes from", credential.username);
+            let networks = self.place(&format!("credential[{i}].networks"));
+            self.error(&from, message, |finding| {
+                finding.label("there is no login").also(networks, "these say already who may send")
             });
         }
     }

@@ -1,7 +1,8 @@
 //! What an entry of the store may not be, whatever the file says: the rules that the configuration's own
 //! checks apply to the file, as far as they concern one entry alone. Each answer is why it is left out.
 
-use crate::model::credential::{Credential, Reach, is_half_a_hash, is_scram, reach};
+use crate::base::scram::ScramKeys;
+use crate::model::credential::{Credential, Reach, reach, stored};
 use crate::model::domain::Via;
 use crate::model::relay::Relay;
 use crate::model::route::Route;
@@ -22,17 +23,19 @@ pub(super) fn relay(relay: &Relay) -> Result<(), String> {
 }
 
 pub(super) fn credential(credential: &Credential) -> Result<(), String> {
-    let login = credential.password.is_some() || credential.scram.is_some();
     let refuse = |why: &str| Err(why.to_owned());
-    match (login, !credential.networks.is_empty()) {
+    match (credential.is_login(), !credential.networks.is_empty()) {
         (true, true) => return refuse("it has a password and networks: it would open without the password"),
         (false, false) => return refuse("it has neither a password nor networks: nobody can use it"),
         _ => {}
     }
-    if credential.password.as_ref().is_some_and(|password| is_half_a_hash(password.expose())) {
-        return refuse("its password is half an Argon2 hash");
+    if !credential.from.is_empty() && !credential.is_login() {
+        return refuse("it limits where a login comes from, and has none");
     }
-    if credential.scram.as_ref().is_some_and(|scram| !is_scram(scram.expose())) {
+    if let Some(Err(why)) = credential.password.as_ref().map(stored) {
+        return Err(format!("its password is no whole Argon2 hash: {why}"));
+    }
+    if credential.scram.as_ref().is_some_and(|scram| ScramKeys::read(scram.expose()).is_none()) {
         return refuse("its scram has not the form SCRAM-SHA-256$iterations:salt$stored key:server key");
     }
     if credential.networks.iter().any(|network| reach(network) == Reach::World) {
