@@ -107,6 +107,7 @@ impl Reloader {
     async fn swap(&self, tried: Tried) {
         let Tried { config, waiting, shown, moves, bound, mut left_out } = tried;
         self.certificates.swap(shown);
+        self.contexts.smtp.bodies.resize(usize::try_from(config.smtp.body_memory).unwrap_or(usize::MAX));
         let Applied { changed, gone } = doors::apply(&mut self.house.doors(), moves.keep);
         let (opened, closed) = (bound.len(), gone.len());
         let_go(gone, config.server.drain).await;
