@@ -22,6 +22,7 @@ pub mod certs;
 pub mod store;
 
 // floor 4: the life of a delivery, and what decides about it
+pub mod policy;
 pub mod queue;
 
 // floor 6: transactions, and work by the clock

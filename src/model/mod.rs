@@ -16,4 +16,5 @@ pub mod people;
 pub mod rate;
 pub mod relay;
 pub mod route;
+pub mod tenant;
 pub mod url;

@@ -29,6 +29,8 @@ mod doors;
 mod house;
 #[path = "../licences.rs"]
 mod licences;
+#[path = "../limits.rs"]
+mod limits;
 #[path = "../rfcs.rs"]
 mod rfcs;
 #[path = "../store_backup.rs"]
