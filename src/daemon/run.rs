@@ -9,6 +9,7 @@ use super::master_key::{self, Provenance};
 use super::reload::Reloader;
 use super::{NotStarted, drain, notify, welcome};
 use crate::base::backoff::Backoff;
+use crate::base::budget::Budget;
 use crate::base::clock::Clock;
 use crate::base::limits;
 use crate::base::metrics::Metrics;
@@ -76,6 +77,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     tokio::spawn(house.clone().watch_store(store.clone()));
     tokio::spawn(keeper.clone().keep());
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
+    tokio::spawn(tend::save_limits(house.limits.clone(), store.clone(), house.shutdown.clone()));
     open_doors(&house, smtp, &contexts)?;
     house.readiness.holds(LISTENERS);
     say_ready(&house, &prepared, &lease, begun);
@@ -90,8 +92,10 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
 fn contexts(house: &Arc<House>, metrics: Metrics, certificates: &Certificates, data_dir: &Path) -> Contexts {
     let (clock, random) = (Clock::System, Random::System);
     let (asked, of) = (house.clone(), house.clone());
+    let bodies = Budget::new(usize::try_from(house.running.load().config.smtp.body_memory).unwrap_or(usize::MAX));
     Contexts {
         smtp: smtpd::Context {
+            bodies,
             certificates: certificates.clone(),
             clock: clock.clone(),
             random: random.clone(),
@@ -171,6 +175,7 @@ async fn open_once(house: &Arc<House>, prepared: &Prepared) -> Result<Opened, St
     let name = prepared.config.server.hostname.as_str();
     let lease = store.start_node(name, env!("CARGO_PKG_VERSION")).await?;
     let keeper = Keeper::start(house.clone(), store.clone()).await?;
+    house.limits.load(&store).await?;
     Ok(Opened { store, lease, keeper })
 }
 

@@ -1,5 +1,7 @@
-//! What is allowed, and what is done: decisions as pure functions of what a node knows by heart.
+//! What is allowed, how much of it, and what is done: decisions about what a node knows by heart. Writes
+//! nothing but what its own limits have to remember.
 
 pub mod header;
+pub mod limits;
 pub mod rights;
 pub mod routes;
