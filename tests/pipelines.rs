@@ -24,6 +24,7 @@ use gatepost::model::directory::{Directory, DirectoryHandle, DirectoryRows, Part
 use gatepost::model::intake::Intake;
 use gatepost::model::message::{Form, Message, Origin};
 use gatepost::model::people::Tenant;
+use gatepost::policy::limits::Limits;
 use gatepost::queue::ledger::Ledger;
 use gatepost::receive::pipeline::Reception;
 use gatepost::smtp::reply::Reply;
@@ -191,11 +192,11 @@ impl House {
     }
 
     async fn submit(&self, intake: Intake) -> Result<MessageId, Reply> {
-        Submission::new(self.ledger.clone()).accept(intake).await
+        Submission::new(self.ledger.clone(), Limits::new(self.ledger.clock.clone())).accept(intake, 100).await
     }
 
     async fn receive(&self, intake: Intake) -> Result<MessageId, Reply> {
-        Reception::new(self.ledger.clone()).accept(intake).await
+        Reception::new(self.ledger.clone()).accept(intake, 100).await
     }
 
     async fn message(&self, id: &MessageId) -> Message {

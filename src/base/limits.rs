@@ -17,9 +17,6 @@ pub const ADDRESS_BYTES_MAX: usize = 254;
 /// A header with all its fields. Large providers stop between 256 and 512 KiB; beyond it somebody plays.
 pub const HEADER_BYTES_MAX: usize = 512 << 10;
 
-/// RFC 5321 6.3: a count of Received fields is a loop at 100 or more, and not before.
-pub const RECEIVED_FIELDS_MAX: usize = 100;
-
 /// One From or Sender field, and the addresses in it: each costs a lookup, and a person has one.
 pub const ADDRESS_FIELD_BYTES_MAX: usize = 16 << 10;
 pub const AUTHORS_MAX: usize = 100;

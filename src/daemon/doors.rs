@@ -58,6 +58,20 @@ impl OpenDoor {
         Ok(Self { configured, wanted, behind })
     }
 
+    /// A door that needs no store behind it; only HTTP's are.
+    pub fn open_web(
+        configured: SocketAddr,
+        socket: TcpListener,
+        wanted: Wanted,
+        context: &http::Context,
+    ) -> io::Result<Self> {
+        let behind = match &wanted {
+            Wanted::Http(serves) => Behind::Http(http::open(socket, serves, context)?),
+            Wanted::Smtp(_) => return Err(io::Error::other("it takes mail, and there is no store yet")),
+        };
+        Ok(Self { configured, wanted, behind })
+    }
+
     pub fn word(&self) -> &'static str {
         match &self.behind {
             Behind::Smtp(listener) => listener.door().word(),

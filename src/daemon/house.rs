@@ -5,14 +5,18 @@ use super::happenings::StoreAnswers;
 use crate::base::clock::{Clock, Time};
 use crate::base::limits;
 use crate::base::observe::Happening;
+use crate::base::random::Random;
 use crate::base::ready::Readiness;
+use crate::base::secret::Secret;
 use crate::base::shutdown::{Phase, Shutdown};
 use crate::config::{Config, Origin};
 use crate::http::status;
 use crate::model::directory::{Directory, DirectoryHandle};
 use crate::policy::limits::Limits;
+use crate::queue;
 use crate::store::Store;
 use crate::store::writer::Health;
+use crate::submit::login::Logins;
 use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,7 +31,10 @@ pub struct House {
     pub readiness: Readiness,
     pub shutdown: Shutdown,
     pub running: ArcSwap<Running>,
-    pub directory: DirectoryHandle,
+    pub directory: Arc<DirectoryHandle>,
+    /// How mail is delivered, as the configuration in force says.
+    pub delivery: Arc<ArcSwap<queue::settings::Settings>>,
+    pub logins: Arc<Logins>,
     pub limits: Limits,
     started_at: Time,
     doors: Mutex<Vec<OpenDoor>>,
@@ -54,8 +61,15 @@ pub struct Running {
 }
 
 impl House {
-    pub fn new(origin: Origin, config: Config, engine: &'static str, clock: Clock) -> Arc<Self> {
+    pub fn new(
+        origin: Origin,
+        config: Config,
+        master_key: &Secret<Vec<u8>>,
+        engine: &'static str,
+        clock: Clock,
+    ) -> Arc<Self> {
         let now = clock.now();
+        let directory = Arc::new(DirectoryHandle::new(Directory::default()));
         let readiness = Readiness::expecting(&[STORE, LISTENERS, STAYING]);
         readiness.fails(STORE, "the store is being opened");
         readiness.fails(LISTENERS, "listeners are being opened");
@@ -64,12 +78,14 @@ impl House {
             origin,
             readiness,
             shutdown: Shutdown::default(),
-            running: ArcSwap::from_pointee(Running { config, generation: 1, loaded_at: now }),
             started_at: now,
             doors: Mutex::new(Vec::new()),
             last_reload: Mutex::default(),
             engine,
-            directory: DirectoryHandle::new(Directory::default()),
+            delivery: Arc::new(ArcSwap::from_pointee(config.delivery.clone())),
+            running: ArcSwap::from_pointee(Running { config, generation: 1, loaded_at: now }),
+            logins: Arc::new(Logins::new(directory.clone(), clock.clone(), Random::System, master_key)),
+            directory,
             limits: Limits::new(clock.clone()),
             store_trouble: ArcSwap::from_pointee(Some("it is being opened".to_owned())),
             clock,
@@ -83,6 +99,7 @@ impl House {
     /// A new configuration is in force, but for these listeners.
     pub fn take_up(&self, config: Config, left_out: Vec<String>) -> u64 {
         let generation = self.running.load().generation + 1;
+        self.delivery.store(Arc::new(config.delivery.clone()));
         self.running.store(Arc::new(Running { config, generation, loaded_at: self.clock.now() }));
         *self.last_reload() = LastReload { refused: None, left_out };
         generation

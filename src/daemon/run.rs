@@ -20,10 +20,14 @@ use crate::config::{Config, Origin};
 use crate::dns::{Resolver, Source};
 use crate::http::control::{self, OpenControl};
 use crate::model::delivery::Lease;
+use crate::queue::ledger::Ledger;
+use crate::receive::pipeline::Reception;
 use crate::store::dialect::Location;
 use crate::store::{Store, StoreError};
+use crate::submit::pipeline::Submission;
 use crate::{http, smtpd, tend};
 use nix::unistd::Uid;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::pin::pin;
@@ -49,24 +53,25 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
         Location::File(_) => "sqlite",
         Location::Server(_) => "postgres",
     };
-    let house = House::new(prepared.origin.clone(), prepared.config.clone(), engine, Clock::System);
+    let house =
+        House::new(prepared.origin.clone(), prepared.config.clone(), &prepared.master_key, engine, Clock::System);
     let metrics = Metrics::start();
     tokio::spawn(metrics.clone().keep(house.shutdown.clone()));
 
     let shown = build::certificate_sources(&prepared.config).read().map_err(NotStarted::misconfigured)?;
     let certificates = Certificates::new(shown);
     let resolver = Resolver::new(Source::open(&prepared.config.dns).map_err(NotStarted::misconfigured)?);
-    let contexts = contexts(&house, metrics, &certificates, &prepared.config.server.data_dir);
+    let http = http_context(&house, metrics);
     let control_path = prepared.config.server.data_dir.join(control::FILE_NAME);
-    let control = control::open(&control_path, Uid::effective().as_raw(), &contexts.http).map_err(NotStarted::new)?;
+    let control = control::open(&control_path, Uid::effective().as_raw(), &http).map_err(NotStarted::new)?;
 
     // HTTP first: while the store is being opened, health can be asked for and says so.
     let bound = std::mem::take(&mut prepared.bound);
-    let (http, smtp): (Vec<_>, Vec<_>) = doors::wanted(&prepared.config)
+    let (web, smtp): (Vec<_>, Vec<_>) = doors::wanted(&prepared.config)
         .into_iter()
         .zip(bound)
         .partition(|((_, wanted), _)| matches!(wanted, Wanted::Http(_)));
-    open_doors(&house, http, &contexts)?;
+    open_doors(&house, web, |address, socket, wanted| OpenDoor::open_web(address, socket, wanted, &http))?;
     notify::tell(notify::State::Status("opening the store"));
     let Some(Opened { store, lease, keeper }) = open_or_end(&house, &prepared, &mut signals).await? else {
         drain::drain(&house, None, control).await;
@@ -78,7 +83,9 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     tokio::spawn(keeper.clone().keep());
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
     tokio::spawn(tend::save_limits(house.limits.clone(), store.clone(), house.shutdown.clone()));
-    open_doors(&house, smtp, &contexts)?;
+    let smtp_context = smtp_context(&house, &store, (&certificates, &resolver), &prepared.config.server.data_dir);
+    let contexts = Contexts { smtp: smtp_context, http };
+    open_doors(&house, smtp, |address, socket, wanted| OpenDoor::open(address, socket, wanted, &contexts))?;
     house.readiness.holds(LISTENERS);
     say_ready(&house, &prepared, &lease, begun);
 
@@ -89,34 +96,61 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     Ok(())
 }
 
-fn contexts(house: &Arc<House>, metrics: Metrics, certificates: &Certificates, data_dir: &Path) -> Contexts {
-    let (clock, random) = (Clock::System, Random::System);
+fn http_context(house: &Arc<House>, metrics: Metrics) -> http::Context {
     let (asked, of) = (house.clone(), house.clone());
-    let bodies = Budget::new(usize::try_from(house.running.load().config.smtp.body_memory).unwrap_or(usize::MAX));
-    Contexts {
-        smtp: smtpd::Context {
-            bodies,
-            certificates: certificates.clone(),
-            clock: clock.clone(),
-            random: random.clone(),
-            transcripts: data_dir.join("transcripts"),
-        },
-        http: http::Context {
-            readiness: house.readiness.clone(),
-            metrics,
-            status: Arc::new(move || asked.status()),
-            settings: Arc::new(move || of.settings()),
-            clock,
-            random,
-        },
+    http::Context {
+        readiness: house.readiness.clone(),
+        metrics,
+        status: Arc::new(move || asked.status()),
+        settings: Arc::new(move || of.settings()),
+        clock: Clock::System,
+        random: Random::System,
+    }
+}
+
+/// What the SMTP doors stand on, once there is a store to write to.
+fn smtp_context(
+    house: &House,
+    store: &Arc<Store>,
+    (certificates, resolver): (&Certificates, &Resolver),
+    data_dir: &Path,
+) -> smtpd::Context {
+    let (clock, random) = (Clock::System, Random::System);
+    let ledger = Arc::new(Ledger {
+        store: store.clone(),
+        directory: house.directory.clone(),
+        settings: house.delivery.clone(),
+        clock: clock.clone(),
+        random: random.clone(),
+    });
+    let deciders = smtpd::Deciders {
+        directory: house.directory.clone(),
+        logins: house.logins.clone(),
+        submission: Submission::new(ledger.clone(), house.limits.clone()),
+        reception: Reception::new(ledger),
+        resolver: resolver.clone(),
+        clock: clock.clone(),
+    };
+    let body_memory = house.running.load().config.smtp.body_memory;
+    smtpd::Context {
+        certificates: certificates.clone(),
+        deciders: Arc::new(deciders),
+        bodies: Budget::new(usize::try_from(body_memory).unwrap_or(usize::MAX)),
+        clock,
+        random,
+        transcripts: data_dir.join("transcripts"),
     }
 }
 
 type BoundDoor = ((SocketAddr, Wanted), TcpListener);
 
-fn open_doors(house: &House, bound: Vec<BoundDoor>, contexts: &Contexts) -> Result<(), NotStarted> {
+fn open_doors(
+    house: &House,
+    bound: Vec<BoundDoor>,
+    open: impl Fn(SocketAddr, TcpListener, Wanted) -> io::Result<OpenDoor>,
+) -> Result<(), NotStarted> {
     for ((address, wanted), socket) in bound {
-        let door = OpenDoor::open(address, socket, wanted, contexts)
+        let door = open(address, socket, wanted)
             .map_err(|why| NotStarted::new(format!("cannot listen on {address}: {why}")))?;
         house.doors().push(door);
     }

@@ -24,8 +24,8 @@ impl Reception {
     }
 
     /// Ok is on disk; after an error nothing of the message is left.
-    pub async fn accept(&self, intake: Intake) -> Result<MessageId, Reply> {
-        policy::header::check(&Header::read(&intake.message))?;
+    pub async fn accept(&self, intake: Intake, hops_max: usize) -> Result<MessageId, Reply> {
+        policy::header::check(&Header::read(&intake.message), hops_max)?;
         let decisions = self.decide(&intake)?;
         self.inward.file(intake, decisions).await
     }

@@ -9,6 +9,7 @@ use super::proxy;
 use super::settings::Tls;
 use super::starttls::shake_hands;
 use super::transcript::Transcript;
+use crate::base::budget::{Budget, Share};
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::base::shutdown::Phase;
@@ -16,7 +17,8 @@ use crate::net::listen::Visit;
 use crate::net::socket::Peer;
 use crate::smtp::extension::Channel;
 use crate::smtp::line::Lines;
-use crate::smtp::session::{Session, Step};
+use crate::smtp::reply::Reply;
+use crate::smtp::session::{Close, Session, Step};
 use rustls::ServerConfig;
 use std::io;
 use std::sync::Arc;
@@ -30,7 +32,7 @@ pub(super) async fn serve(
     door: Arc<Door>,
     tls: Arc<ServerConfig>,
     context: &Context,
-    visit: Visit,
+    mut visit: Visit,
 ) {
     let started = Instant::now();
     let Peer::Address(from) = visit.peer else { return };
@@ -42,14 +44,19 @@ pub(super) async fn serve(
         Tls::Implicit => Channel::Tls,
         Tls::None => Channel::Plain,
     };
+    let refused = visit.pass_to(peer).err().map(|why| door.smtp.sent_away(why));
     let record = door.transcripts.iter().any(|net| net.contains(&peer.ip()));
     let begin = || Transcript::begin(&context.transcripts, word, (&visit.id, peer), context.clock.now());
-    let client = Client::new(door, peer.ip());
-    let session = Session::new(client.offer(channel), context.clock.clone(), context.random.clone());
     let transcript = record.then(begin);
-    let mut talk = Talk { session, client, visit: &visit, out: Vec::new(), transcript };
-    talk.greet();
-    let end = talk.over(stream, channel, tls).await;
+    let mut client = Client::new(door, context.deciders.clone(), peer.ip());
+    let refused = refused.or_else(|| client.banned());
+    let session = Session::new(client.offer(channel), context.clock.clone(), context.random.clone());
+    let memory = Memory { budget: context.bodies.clone(), share: None };
+    let mut talk = Talk { session, client, visit: &visit, out: Vec::new(), memory, transcript };
+    let end = match refused {
+        Some(reply) => talk.send_away(stream, channel, &reply).await,
+        None => talk.over(stream, channel, tls).await,
+    };
     let (commands, errors) = (talk.session.commands(), talk.session.errors());
     ConnectionClosed { door: word, peer, commands, errors, after: started.elapsed(), end }.record();
     if let Some(transcript) = talk.transcript {
@@ -63,7 +70,27 @@ struct Talk<'a> {
     client: Client,
     visit: &'a Visit,
     out: Vec<u8>,
+    memory: Memory,
     transcript: Option<Transcript>,
+}
+
+/// What the message at hand holds of the budget of all.
+struct Memory {
+    budget: Budget,
+    share: Option<Share>,
+}
+
+impl Memory {
+    /// Is there room for so much? With nothing held, all is given back.
+    fn holds(&mut self, bytes: usize) -> bool {
+        match bytes {
+            0 => {
+                self.share = None;
+                true
+            }
+            bytes => self.share.get_or_insert_with(|| self.budget.share()).grow_to(bytes),
+        }
+    }
 }
 
 /// How one channel's conversation ended.
@@ -85,15 +112,28 @@ impl Talk<'_> {
         }
     }
 
+    /// RFC 5321 3.1: one reply instead of a greeting. Where the first bytes must be TLS's, nothing can be said.
+    async fn send_away(&mut self, mut stream: TcpStream, channel: Channel, reply: &Reply) -> End {
+        if channel != Channel::Tls {
+            reply.write(&mut self.out);
+            self.record_from(0);
+            // Whether it arrives changes nothing any more.
+            let _ = flush(&mut stream, &mut self.out).await;
+        }
+        part(&mut stream, End::Closed(Close::Decided)).await
+    }
+
     /// The whole conversation, on one channel or on two.
     async fn over(&mut self, mut stream: TcpStream, channel: Channel, tls: Arc<ServerConfig>) -> End {
+        self.greet();
         if channel != Channel::Tls {
             match self.converse(&mut stream).await {
                 Ended::StartTls => {}
                 Ended::Over(end) => return part(&mut stream, end).await,
             }
         }
-        let Some(mut stream) = shake_hands(stream, tls).await else { return End::NoTls };
+        let Some((mut stream, secured)) = shake_hands(stream, tls).await else { return End::NoTls };
+        self.client.secured(secured);
         if let Some(transcript) = &mut self.transcript {
             transcript.secured();
         }
@@ -114,6 +154,9 @@ impl Talk<'_> {
         let mut patience = Patience::new(Instant::now());
         loop {
             let step = self.answer_all(&mut lines).await;
+            if !self.memory.holds(self.session.held()) {
+                self.session.run_short();
+            }
             if !self.out.is_empty() {
                 if let Err(why) = flush(stream, &mut self.out).await {
                     return Ended::Over(End::Io(why));

@@ -1,8 +1,9 @@
 //! An open SMTP listener: made from a bound socket, changed while it stands, drained at its end.
 
 use super::connection;
+use super::decide::Deciders;
 use super::proxy;
-use super::settings::{Kind, Listener, PlainAuth, Smtp, Tls};
+use super::settings::{BareLineEnds, Kind, Listener, PlainAuth, Smtp, Tls};
 use crate::base::budget::Budget;
 use crate::base::clock::Clock;
 use crate::base::random::Random;
@@ -28,6 +29,7 @@ pub struct Door {
     pub plain_auth: PlainAuth,
     pub proxies: Vec<IpNet>,
     pub transcripts: Vec<IpNet>,
+    pub bare_line_ends: Option<BareLineEnds>,
     pub tickets: Tickets,
     pub hostname: DomainName,
     /// What a client may take up.
@@ -42,6 +44,7 @@ impl Door {
             plain_auth: settings.plain_auth,
             proxies: settings.proxies.clone(),
             transcripts: settings.transcripts.clone(),
+            bare_line_ends: settings.bare_line_ends,
             tickets: settings.session_tickets,
             hostname,
             smtp,
@@ -58,9 +61,10 @@ impl Door {
 }
 
 /// What every SMTP door of the house shares.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Context {
     pub certificates: Certificates,
+    pub deciders: Arc<Deciders>,
     /// Memory for the bodies that are being received.
     pub bodies: Budget,
     pub clock: Clock,

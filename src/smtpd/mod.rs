@@ -12,4 +12,5 @@ pub mod settings;
 mod starttls;
 mod transcript;
 
+pub use decide::Deciders;
 pub use listener::{Context, Door, OpenListener, open};

@@ -28,6 +28,9 @@ settings! {
         /// Clients whose conversations are written down, passwords as stars, into data_dir/transcripts: for
         /// finding out what a program says. A week later the next one sweeps them away.
         live transcripts: Vec<IpNet> = default(Vec::new(), "[\"192.0.2.7/32\"]"),
+        /// A CR or LF that stands alone in a message: refuse it, or normalise it to CRLF; absent: an mx listener
+        /// refuses, a submission listener normalises.
+        live bare_line_ends: Option<BareLineEnds> = optional("\"refuse\""),
         /// Session tickets after a TLS handshake, with which a client resumes: one; or none, for clients
         /// that cannot take them.
         live session_tickets: Tickets = default(Tickets::One),
@@ -99,6 +102,16 @@ words! {
     pub enum Kind {
         Submission = "submission",
         Mx = "mx",
+    }
+}
+
+words! {
+    /// What becomes of a CR or LF that stands alone in a message.
+    pub enum BareLineEnds {
+        /// The message is refused.
+        Refuse = "refuse",
+        /// It becomes CRLF.
+        Normalise = "normalise",
     }
 }
 

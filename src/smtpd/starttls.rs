@@ -1,5 +1,6 @@
 //! From bytes in the clear to TLS, within a deadline: behind STARTTLS, or from the first byte on.
 
+use super::decide::Secured;
 use super::happenings::{HandshakeDone, HandshakeFailed};
 use crate::base::limits;
 use crate::base::observe::Happening;
@@ -12,8 +13,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// Takes the client's handshake. RFC 3207 4.1: when it fails the connection is of no use to either;
-/// none comes back, and why has been recorded.
-pub(super) async fn shake_hands(stream: TcpStream, config: Arc<ServerConfig>) -> Option<TlsStream<TcpStream>> {
+/// none comes back, and why has been recorded. With it comes what it is made of.
+pub(super) async fn shake_hands(
+    stream: TcpStream,
+    config: Arc<ServerConfig>,
+) -> Option<(TlsStream<TcpStream>, Secured)> {
     let handshake = TlsAcceptor::from(config).accept(stream);
     let too_slow = || Err(io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"));
     match timeout(limits::TLS_HANDSHAKE_MAX, handshake).await.unwrap_or_else(|_| too_slow()) {
@@ -21,7 +25,12 @@ pub(super) async fn shake_hands(stream: TcpStream, config: Arc<ServerConfig>) ->
             let (_, tls) = stream.get_ref();
             let suite = tls.negotiated_cipher_suite().map(|suite| suite.suite());
             HandshakeDone { version: tls.protocol_version(), suite }.record();
-            Some(stream)
+            let version = match tls.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+                _ => "TLSv1.2",
+            };
+            let secured = (version, suite.map_or_else(String::new, |suite| format!("{suite:?}")));
+            Some((stream, secured))
         }
         Err(why) => {
             HandshakeFailed { why }.record();

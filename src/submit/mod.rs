@@ -15,6 +15,7 @@ mod recent;
 pub mod recipient;
 mod remembered;
 pub mod sender;
+mod spending;
 pub mod submitter;
 mod throttle;
 mod view;

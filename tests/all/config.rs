@@ -345,6 +345,7 @@ pub const CHANGES: &[(&str, &str, &str)] = &[
     ("listener[].tls", "tls = \"starttls\"\n\n# Where AUTH", "tls = \"implicit\"\n\n# Where AUTH"),
     ("listener[].plain_auth", "plain_auth = \"tls\"", "plain_auth = \"loopback\""),
     ("listener[].transcripts", "transcripts = [\"192.0.2.7/32\"]", "transcripts = []"),
+    ("listener[].bare_line_ends", "bare_line_ends = \"refuse\"", "bare_line_ends = \"normalise\""),
     ("listener[].proxies", "proxies = [\"10.0.0.5\", ", "proxies = ["),
     ("listener[].session_tickets", "session_tickets = \"one\"", "session_tickets = \"none\""),
     ("smtp.connections", "connections = 10000", "connections = 9999"),

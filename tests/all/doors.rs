@@ -8,16 +8,25 @@ mod proxy;
 mod smtp;
 mod tls;
 
+use arc_swap::ArcSwap;
 use gatepost::base::budget::Budget;
 use gatepost::base::clock::Clock;
 use gatepost::base::metrics::Metrics;
 use gatepost::base::random::Random;
 use gatepost::base::ready::Readiness;
+use gatepost::base::secret::Secret;
 use gatepost::base::settings::read_json;
 use gatepost::certs::{Certificates, Pair, Source, Tickets};
+use gatepost::dns::{self, Resolver, zone::Zone};
 use gatepost::http::status::{self, Status};
+use gatepost::model::directory::{Directory, DirectoryHandle};
 use gatepost::net::bind::bind;
+use gatepost::policy::limits::Limits;
+use gatepost::queue::ledger::Ledger;
+use gatepost::receive::pipeline::Reception;
 use gatepost::smtpd::settings::{Kind, PlainAuth, Tls};
+use gatepost::store::{Store, dialect::Location, open::Opening};
+use gatepost::submit::{login::Logins, pipeline::Submission};
 use gatepost::{http as web, smtpd};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -34,6 +43,43 @@ fn made_in(directory: &Path) -> Pair {
     Source::SelfSigned { hostname, data_dir: directory.to_owned() }.read().unwrap()
 }
 
+/// Rooms behind the doors that know nobody, with a store that is served by a runtime of its own: these
+/// tests set the clock of theirs.
+fn deciders_in(directory: &Path) -> smtpd::Deciders {
+    let clock = Clock::System;
+    let opening = Opening {
+        location: Location::File(directory.join("gatepost.db")),
+        read_connections: 1,
+        write_connections: 1,
+        master_key: Secret::new(vec![7; 32]),
+        clock: clock.clone(),
+        random: Random::System,
+    };
+    let (opened, store) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            opened.send(Store::open(opening).await.unwrap()).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    let handle = Arc::new(DirectoryHandle::new(Directory::default()));
+    let ledger = Arc::new(Ledger {
+        store: Arc::new(store.recv().unwrap()),
+        directory: handle.clone(),
+        settings: Arc::new(ArcSwap::from_pointee(read_json("{}", &[]).unwrap())),
+        clock: clock.clone(),
+        random: Random::System,
+    });
+    smtpd::Deciders {
+        logins: Arc::new(Logins::new(handle.clone(), clock.clone(), Random::System, &Secret::new(vec![7; 32]))),
+        directory: handle,
+        submission: Submission::new(ledger.clone(), Limits::new(clock.clone())),
+        reception: Reception::new(ledger),
+        resolver: Resolver::new(dns::Source::Zone(Zone::default())),
+        clock,
+    }
+}
+
 /// What an SMTP door needs, with a certificate made in a directory of its own.
 struct House {
     directory: tempfile::TempDir,
@@ -43,10 +89,12 @@ struct House {
 impl House {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
+        let deciders = Arc::new(deciders_in(directory.path()));
         let certificates = Certificates::new(made_in(directory.path()));
         Self {
             context: smtpd::Context {
                 certificates,
+                deciders,
                 bodies: Budget::new(1 << 20),
                 clock: Clock::System,
                 random: Random::System,
@@ -70,7 +118,7 @@ fn door(tls: Tls) -> smtpd::Door {
     let (kind, plain_auth, tickets) = (Kind::Submission, PlainAuth::Tls, Tickets::One);
     let (proxies, transcripts) = (Vec::new(), Vec::new());
     let smtp = Arc::new(read_json("{}", &[]).unwrap());
-    smtpd::Door { kind, tls, plain_auth, proxies, transcripts, tickets, hostname, smtp }
+    smtpd::Door { kind, tls, plain_auth, proxies, transcripts, bare_line_ends: None, tickets, hostname, smtp }
 }
 
 fn web_context() -> web::Context {
