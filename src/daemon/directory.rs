@@ -79,6 +79,7 @@ impl Keeper {
             tracing::warn!(%trouble, "in the directory");
         }
         self.house.directory.replace(directory);
+        self.house.logins.prepare();
     }
 
     /// Tenants that only the file names get their row, so that mail has an owner to be stored under.

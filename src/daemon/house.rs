@@ -1,10 +1,12 @@
 //! The daemon's state that its parts may look at: what runs, since when, and how it is.
 
+use super::build::Prepared;
 use super::doors::OpenDoor;
 use super::happenings::StoreAnswers;
 use crate::base::clock::{Clock, Time};
 use crate::base::limits;
 use crate::base::observe::Happening;
+use crate::base::random::Random;
 use crate::base::ready::Readiness;
 use crate::base::shutdown::{Phase, Shutdown};
 use crate::config::{Config, Origin};
@@ -13,6 +15,7 @@ use crate::model::directory::{Directory, DirectoryHandle};
 use crate::policy::limits::Limits;
 use crate::store::Store;
 use crate::store::writer::Health;
+use crate::submit::login::Logins;
 use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,8 +30,9 @@ pub struct House {
     pub readiness: Readiness,
     pub shutdown: Shutdown,
     pub running: ArcSwap<Running>,
-    pub directory: DirectoryHandle,
     pub limits: Limits,
+    pub directory: Arc<DirectoryHandle>,
+    pub logins: Arc<Logins>,
     started_at: Time,
     doors: Mutex<Vec<OpenDoor>>,
     last_reload: Mutex<LastReload>,
@@ -54,7 +58,10 @@ pub struct Running {
 }
 
 impl House {
-    pub fn new(origin: Origin, config: Config, engine: &'static str, clock: Clock) -> Arc<Self> {
+    pub fn new(prepared: &Prepared, engine: &'static str, clock: Clock) -> Arc<Self> {
+        let directory = Arc::new(DirectoryHandle::new(Directory::default()));
+        let logins = Logins::new(directory.clone(), clock.clone(), Random::System, &prepared.master_key);
+        let (origin, config) = (prepared.origin.clone(), prepared.config.clone());
         let now = clock.now();
         let readiness = Readiness::expecting(&[STORE, LISTENERS, STAYING]);
         readiness.fails(STORE, "the store is being opened");
@@ -69,8 +76,9 @@ impl House {
             doors: Mutex::new(Vec::new()),
             last_reload: Mutex::default(),
             engine,
-            directory: DirectoryHandle::new(Directory::default()),
             limits: Limits::new(clock.clone()),
+            directory,
+            logins: Arc::new(logins),
             store_trouble: ArcSwap::from_pointee(Some("it is being opened".to_owned())),
             clock,
         })
