@@ -3,6 +3,7 @@
 
 use super::NotStarted;
 use crate::base::limits;
+use crate::base::password::is_sendable;
 use crate::base::random::Random;
 use crate::base::secret::Secret;
 use crate::base::settings::Scalar;
@@ -70,7 +71,7 @@ fn read(path: &Path) -> io::Result<Option<Secret>> {
     let read = Secret::new(text);
     let line = read.expose().trim_end();
     // A crash in the middle of a first start leaves an empty file; and nobody should edit it to be one.
-    if line.is_empty() || line.len() > limits::PASSWORD_BYTES_MAX || line.chars().any(char::is_control) {
+    if !is_sendable(line) {
         return Err(io::Error::other("holds no password; delete it, and another is made"));
     }
     Ok(Some(Secret::new(line.to_owned())))
