@@ -10,7 +10,9 @@ use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use gatepost::base::clock::Clock;
 use gatepost::base::id::{self, MessageId};
+use gatepost::base::password::PasswordHash;
 use gatepost::base::random::Random;
+use gatepost::base::scram::{ITERATIONS, ScramKeys};
 use gatepost::config::{Environment, load::load_text};
 use gatepost::mail::address::Address;
 use gatepost::mail::address_list::addresses;
@@ -18,6 +20,7 @@ use gatepost::mail::header::Header;
 use gatepost::mail::received::{Hop, Protocol};
 use gatepost::model::message::Form;
 use gatepost::store::mail::Body;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 // As in the daemon: the figures are of the same allocator.
@@ -81,6 +84,19 @@ fn write_received(bencher: Bencher) {
         at,
     };
     bencher.bench(|| black_box(&hop).field(&id, Some(&only)));
+}
+
+/// What a login costs that nobody remembers.
+#[divan::bench]
+fn check_password(bencher: Bencher) {
+    let hash = PasswordHash::make("secret", &Random::System);
+    bencher.bench(|| black_box(&hash).opens_with(black_box("secret")));
+}
+
+/// What a password in plain costs once.
+#[divan::bench]
+fn derive_scram_keys() -> ScramKeys {
+    ScramKeys::derive(black_box("secret"), &[7; 16], NonZeroU32::new(ITERATIONS).unwrap())
 }
 
 /// Reading and checking the quickstart, as each start does.

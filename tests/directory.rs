@@ -308,7 +308,7 @@ fn what_cannot_be_read_is_left_out_with_its_reason() {
             Credential,
             "c",
             r#"{"domains": ["*"], "password": "$argon2id$hunter2"}"#,
-            "no whole Argon2 hash: its version is not v=19",
+            "its password cannot be used: its version is not v=19",
         ),
         (Credential, "c", r#"{"domains": ["*"], "scram": "hunter2"}"#, "has not the form SCRAM"),
         (

@@ -13,6 +13,11 @@ use zeroize::Zeroizing;
 const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
 
+/// Could a client send this as a password (RFC 4616 2, RFC 4013 2.3)?
+pub fn is_sendable(text: &str) -> bool {
+    (1..=limits::PASSWORD_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
 /// How dear a hash is: two hashes of one cost take the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {

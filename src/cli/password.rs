@@ -3,7 +3,7 @@
 
 use super::Failure;
 use crate::base::limits;
-use crate::base::password::PasswordHash;
+use crate::base::password::{PasswordHash, is_sendable};
 use crate::base::random::Random;
 use crate::base::scram::{ITERATIONS, SALT_BYTES, ScramKeys};
 use crate::base::secret::Secret;
@@ -44,12 +44,11 @@ fn from_terminal() -> Result<Secret, Failure> {
 /// What a client could send (RFC 4616 2), and an admin can type.
 fn acceptable(line: &[u8]) -> Result<Secret, Failure> {
     let text = std::str::from_utf8(line).map_err(|_| Failure::because("the password is not UTF-8"))?;
-    let most = limits::PASSWORD_BYTES_MAX;
-    if text.is_empty() || text.len() > most {
-        return Err(Failure::Because(format!("a password has 1 to {most} bytes")));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(Failure::because("a password is one line, without control characters"));
+    if !is_sendable(text) {
+        let most = limits::PASSWORD_BYTES_MAX;
+        return Err(Failure::Because(format!(
+            "a password is one line of 1 to {most} bytes, without control characters"
+        )));
     }
     Ok(Secret::new(text.to_owned()))
 }

@@ -4,6 +4,7 @@
 use super::lock::{self, Lock};
 use super::master_key::{self, Provenance};
 use super::privilege::Identity;
+use super::quickstart;
 use super::sockets::Sockets;
 use super::{NotStarted, doors};
 use crate::base::clock::Clock;
@@ -33,12 +34,14 @@ pub(super) struct Prepared {
     pub log_file: LogFile,
     pub master_key: Secret<Vec<u8>>,
     pub key_provenance: Provenance,
+    /// The quickstart's login.
+    pub password: Option<quickstart::Password>,
     _possession: Possession,
 }
 
 /// Binds, makes the data directory, gives up root, takes the lock, starts the log, finds the key: in this
 /// order, so that root does only what needs root and everything else belongs to the user who serves.
-pub(super) fn prepare(origin: Origin, config: Config, warnings: &[String]) -> Result<Prepared, NotStarted> {
+pub(super) fn prepare(origin: Origin, mut config: Config, warnings: &[String]) -> Result<Prepared, NotStarted> {
     let sockets = Sockets::from_systemd();
     raise_descriptors();
     let bound = doors::wanted(&config)
@@ -52,7 +55,21 @@ pub(super) fn prepare(origin: Origin, config: Config, warnings: &[String]) -> Re
     }
     let (master_key, key_provenance) =
         master_key::read_or_make(config.server.master_key.as_ref(), &config.server.data_dir, &Random::System)?;
-    Ok(Prepared { origin, config, sockets, bound, log_file, master_key, key_provenance, _possession: possession })
+    let password = match origin {
+        Origin::Quickstart => Some(quickstart::add_login(&mut config, &Random::System)?),
+        Origin::File(_) => None,
+    };
+    Ok(Prepared {
+        origin,
+        config,
+        sockets,
+        bound,
+        log_file,
+        master_key,
+        key_provenance,
+        password,
+        _possession: possession,
+    })
 }
 
 /// The right to be the one who works on a data directory and its store, as long as it is held.

@@ -1,5 +1,6 @@
 //! The daemon's state that its parts may look at: what runs, since when, and how it is.
 
+use super::build::Prepared;
 use super::doors::OpenDoor;
 use super::happenings::StoreAnswers;
 use crate::base::clock::{Clock, Time};
@@ -7,7 +8,6 @@ use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::base::random::Random;
 use crate::base::ready::Readiness;
-use crate::base::secret::Secret;
 use crate::base::shutdown::{Phase, Shutdown};
 use crate::config::{Config, Origin};
 use crate::http::status;
@@ -31,11 +31,11 @@ pub struct House {
     pub readiness: Readiness,
     pub shutdown: Shutdown,
     pub running: ArcSwap<Running>,
-    pub directory: Arc<DirectoryHandle>,
     /// How mail is delivered, as the configuration in force says.
     pub delivery: Arc<ArcSwap<queue::settings::Settings>>,
-    pub logins: Arc<Logins>,
     pub limits: Limits,
+    pub directory: Arc<DirectoryHandle>,
+    pub logins: Arc<Logins>,
     started_at: Time,
     doors: Mutex<Vec<OpenDoor>>,
     last_reload: Mutex<LastReload>,
@@ -61,15 +61,11 @@ pub struct Running {
 }
 
 impl House {
-    pub fn new(
-        origin: Origin,
-        config: Config,
-        master_key: &Secret<Vec<u8>>,
-        engine: &'static str,
-        clock: Clock,
-    ) -> Arc<Self> {
-        let now = clock.now();
+    pub fn new(prepared: &Prepared, engine: &'static str, clock: Clock) -> Arc<Self> {
         let directory = Arc::new(DirectoryHandle::new(Directory::default()));
+        let logins = Logins::new(directory.clone(), clock.clone(), Random::System, &prepared.master_key);
+        let (origin, config) = (prepared.origin.clone(), prepared.config.clone());
+        let now = clock.now();
         let readiness = Readiness::expecting(&[STORE, LISTENERS, STAYING]);
         readiness.fails(STORE, "the store is being opened");
         readiness.fails(LISTENERS, "listeners are being opened");
@@ -84,9 +80,9 @@ impl House {
             engine,
             delivery: Arc::new(ArcSwap::from_pointee(config.delivery.clone())),
             running: ArcSwap::from_pointee(Running { config, generation: 1, loaded_at: now }),
-            logins: Arc::new(Logins::new(directory.clone(), clock.clone(), Random::System, master_key)),
-            directory,
             limits: Limits::new(clock.clone()),
+            directory,
+            logins: Arc::new(logins),
             store_trouble: ArcSwap::from_pointee(Some("it is being opened".to_owned())),
             clock,
         })

@@ -14,6 +14,7 @@ mod lock;
 pub mod master_key;
 mod notify;
 pub mod privilege;
+mod quickstart;
 mod reload;
 mod run;
 mod sockets;

@@ -10,12 +10,13 @@ use super::doors::{self, Applied, Contexts, Moves, OpenDoor, Wanted};
 use super::happenings::{DoorLeftOut, ReloadRefused, Reloaded};
 use super::house::House;
 use super::sockets::Sockets;
-use super::{build, notify};
+use super::{build, notify, quickstart};
 use crate::base::limits;
 use crate::base::observe::{Happening, LogFile};
+use crate::base::random::Random;
 use crate::certs::Certificates;
 use crate::certs::by_name::Shown;
-use crate::config::{Config, Environment, explain, restart_needed};
+use crate::config::{Config, Environment, Origin, explain, restart_needed};
 use crate::dns::{Resolver, Source};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -67,7 +68,10 @@ impl Reloader {
         let old_log = running.config.server.log_file.clone();
         let loaded = self.house.origin.load(&Environment::of_process());
         let findings = explain::lines(&loaded);
-        let tried = loaded.config.ok_or(findings.clone()).and_then(|config| {
+        let tried = loaded.config.ok_or(findings.clone()).and_then(|mut config| {
+            if self.house.origin == Origin::Quickstart {
+                quickstart::add_login(&mut config, &Random::System).map_err(|why| vec![why.to_string()])?;
+            }
             let waiting = restart_needed(&running.config, &config);
             let config = config.keeping_restart_values(&running.config);
             self.try_parts(config, waiting).map_err(|why| vec![why])

@@ -27,7 +27,7 @@ use crate::store::{Store, StoreError};
 use crate::submit::pipeline::Submission;
 use crate::{http, smtpd, tend};
 use nix::unistd::Uid;
-use std::io;
+use std::io::{self, IsTerminal, stdout};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::pin::pin;
@@ -53,8 +53,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
         Location::File(_) => "sqlite",
         Location::Server(_) => "postgres",
     };
-    let house =
-        House::new(prepared.origin.clone(), prepared.config.clone(), &prepared.master_key, engine, Clock::System);
+    let house = House::new(&prepared, engine, Clock::System);
     let metrics = Metrics::start();
     tokio::spawn(metrics.clone().keep(house.shutdown.clone()));
 
@@ -233,7 +232,8 @@ fn say_ready(house: &House, prepared: &Prepared, lease: &Lease, begun: Instant) 
     }
     notify::tell(notify::State::Ready("serving"));
     if prepared.origin == Origin::Quickstart {
-        print!("{}", welcome::text(&prepared.config, &doors));
+        let reader = if stdout().is_terminal() { welcome::Reader::Person } else { welcome::Reader::Anybody };
+        print!("{}", welcome::text(&prepared.config, &doors, prepared.password.as_ref(), reader));
     }
 }
 

@@ -3,7 +3,7 @@
 use super::name::Name;
 use super::rate::Rate;
 use crate::base::limits;
-use crate::base::password::PasswordHash;
+use crate::base::password::{PasswordHash, is_sendable};
 use crate::base::secret::Secret;
 use crate::base::settings::{Scalar, Wrong, quoted, settings};
 use crate::mail::domain_name::DomainName;
@@ -137,11 +137,13 @@ pub enum Stored<'a> {
 }
 
 /// A hash that was cut off on its way, or costs too much, is neither, and said why: it must not be taken
-/// for a password.
+/// for a password. Nor is a text that no client can send.
 pub fn stored(password: &Secret) -> Result<Stored<'_>, &'static str> {
     if password.expose().starts_with("$argon2") {
         PasswordHash::read(password.expose()).map(Stored::Hash)
-    } else {
+    } else if is_sendable(password.expose()) {
         Ok(Stored::Plain(password))
+    } else {
+        Err("no client can send it: it is empty, too long, or has line breaks or control characters")
     }
 }

@@ -7,6 +7,7 @@ mod scram;
 pub use crate::base::scram::ScramKeys;
 
 use crate::base::limits;
+use crate::base::password::is_sendable;
 use crate::base::secret::Secret;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,17 +139,15 @@ fn plain(response: &[u8]) -> Option<Progress> {
 
 // unmet: RFC 4013, logins and passwords are compared as they are written, without SASLprep
 fn login(bytes: &[u8]) -> Option<String> {
-    text(bytes, limits::LOGIN_BYTES_MAX).map(str::to_owned)
+    let text = std::str::from_utf8(bytes).ok()?;
+    // RFC 4013 2.3: nothing that controls.
+    let good = (1..=limits::LOGIN_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+    good.then(|| text.to_owned())
 }
 
 fn password(bytes: &[u8]) -> Option<Secret> {
-    text(bytes, limits::PASSWORD_BYTES_MAX).map(|text| Secret::new(text.to_owned()))
-}
-
-/// RFC 4616 2, RFC 4013 2.3: UTF-8, not empty, and nothing that controls.
-fn text(bytes: &[u8], most: usize) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
-    ((1..=most).contains(&text.len()) && !text.chars().any(char::is_control)).then_some(text)
+    is_sendable(text).then(|| Secret::new(text.to_owned()))
 }
 
 #[cfg(test)]

@@ -63,6 +63,8 @@ impl Checks {
     }
 
     async fn work(&self, work: impl FnOnce() -> bool + Send + 'static) -> Result<bool, Busy> {
+        // Whoever asks the same at this very moment finds a seat before the answer is there.
+        tokio::task::yield_now().await;
         let waiting = self.waiting.try_acquire().map_err(|_| Busy)?;
         let permit = self.at_once.clone().acquire_owned().await.map_err(|_| Busy)?;
         drop(waiting);

@@ -53,7 +53,7 @@ fn what_is_no_password_is_refused() {
     for (input, why) in [
         (&b""[..], "1 to 1024 bytes"),
         (b"\n", "1 to 1024 bytes"),
-        (b"two\nlines\n", "one line"),
+        (b"two\nlines\n", "control characters"),
         (b"\xff\n", "UTF-8"),
         (&[b'x'; 5000], "1 to 1024 bytes"),
     ] {

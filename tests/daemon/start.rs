@@ -2,9 +2,12 @@
 
 use crate::ports;
 use crate::running::{DOORS, Daemon, Ran, Smtp, Yard, get};
+use nix::pty::{OpenptyResult, openpty};
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 pub fn mode(path: &Path) -> u32 {
     path.metadata().unwrap_or_else(|why| panic!("{}: {why}", path.display())).permissions().mode() & 0o777
@@ -54,6 +57,18 @@ fn the_quickstart_says_what_listens_and_finds_everything_again() {
     assert!(key.trim().len() >= 64 && !first.all().contains(key.trim()));
     assert!(first.said("made the master key").contains("WARN"));
 
+    // Nobody is in front of a pipe: the file is named, and what is in it is told nowhere.
+    assert_eq!(mode(&data.join("quickstart.password")), 0o600);
+    let password = std::fs::read_to_string(data.join("quickstart.password")).unwrap();
+    assert!(password.trim().len() == 24 && !first.all().contains(password.trim()), "{}", first.all());
+    assert!(welcome.contains("app@example.com, password in ./gatepost-data/quickstart.password"), "{welcome}");
+    assert!(welcome.contains("--auth-password \"$(cat ./gatepost-data/quickstart.password)\""), "{welcome}");
+    assert_eq!(first.status()["directory"]["credentials"], 1);
+    first.reloads();
+    assert_eq!(first.status()["directory"]["credentials"], 1);
+    let (code, settings) = first.control("/api/v1/settings");
+    assert!(code == 200 && settings.contains("app@example.com") && !settings.contains(password.trim()), "{settings}");
+
     let certificate = std::fs::read(data.join("tls/self-signed.pem")).unwrap();
     first.stops();
     assert!(!data.join("control.sock").exists());
@@ -61,8 +76,49 @@ fn the_quickstart_says_what_listens_and_finds_everything_again() {
     assert!(second.log().iter().any(|line| line.contains("ready") && line.contains("epoch=2")), "{}", second.all());
     assert!(!second.all().contains("made the master key"));
     assert_eq!(std::fs::read_to_string(data.join("master.key")).unwrap(), key);
+    assert_eq!(std::fs::read_to_string(data.join("quickstart.password")).unwrap(), password);
     assert_eq!(std::fs::read(data.join("tls/self-signed.pem")).unwrap(), certificate);
     second.stops();
+}
+
+/// What the quickstart shows on a terminal until it was told to stop.
+fn on_a_terminal(yard: &Yard) -> String {
+    let OpenptyResult { master, slave } = openpty(None, None).unwrap();
+    let mut command = in_own_network(yard, &[]);
+    let mut child = command.stdout(Stdio::from(slave)).stderr(Stdio::null()).spawn().unwrap();
+    // Our own copy of the slave would keep the terminal from ending.
+    drop(command);
+    let (mut shown, mut some) = (String::new(), [0; 4096]);
+    // EIO: nobody holds the terminal any more.
+    while let Ok(bytes @ 1..) = File::from(master.try_clone().unwrap()).read(&mut some) {
+        shown.push_str(&String::from_utf8_lossy(&some[..bytes]));
+        if shown.contains("Stop:") {
+            break;
+        }
+    }
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), nix::sys::signal::Signal::SIGTERM).unwrap();
+    child.wait().unwrap();
+    shown
+}
+
+#[test]
+fn on_a_terminal_the_password_is_shown_once() {
+    let yard = Yard::empty();
+    let first = on_a_terminal(&yard);
+    let password = std::fs::read_to_string(yard.path("gatepost-data/quickstart.password")).unwrap();
+    let password = password.trim();
+    assert!(first.contains(&format!("app@example.com, password {password} (kept in")), "{first}");
+    assert!(
+        first.contains(&format!(
+            "swaks --server 127.0.0.1:2587 --auth PLAIN --auth-user app@example.com --auth-password {password} "
+        )),
+        "{first}"
+    );
+    let second = on_a_terminal(&yard);
+    assert!(
+        second.contains("password in ./gatepost-data/quickstart.password") && !second.contains(password),
+        "{second}"
+    );
 }
 
 // --- which configuration ------------------------------------------------------------------------------

@@ -124,11 +124,10 @@ impl Survey<'_> {
     /// A hash that was cut off on its way into the file would otherwise be taken for a password.
     fn secrets_have_their_form(&mut self, i: usize, credential: &Credential) {
         if let Some(Err(why)) = credential.password.as_ref().map(stored) {
-            let message = format!("the password of credential \"{}\" is no whole hash", credential.username);
+            let message = format!("the password of credential \"{}\" cannot be used", credential.username);
             self.error(&format!("credential[{i}].password"), message, |finding| {
-                finding
-                    .label(why)
-                    .help("the form is $argon2id$v=19$m=…,t=…,p=…$salt$hash; `gatepost password` writes one")
+                let help = "a hash has the form $argon2id$v=19$m=…,t=…,p=…$salt$hash; `gatepost password` writes one";
+                finding.label(why).help(help)
             });
         }
         if credential.scram.as_ref().is_some_and(|scram| ScramKeys::read(scram.expose()).is_none()) {

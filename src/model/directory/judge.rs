@@ -48,7 +48,7 @@ pub(super) fn credential(credential: &Credential) -> Result<(), String> {
         return refuse("it limits where a login comes from, and has none");
     }
     if let Some(Err(why)) = credential.password.as_ref().map(stored) {
-        return Err(format!("its password is no whole Argon2 hash: {why}"));
+        return Err(format!("its password cannot be used: {why}"));
     }
     if credential.scram.as_ref().is_some_and(|scram| ScramKeys::read(scram.expose()).is_none()) {
         return refuse("its scram has not the form SCRAM-SHA-256$iterations:salt$stored key:server key");
