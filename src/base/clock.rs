@@ -30,6 +30,13 @@ impl Time {
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+
+    /// `14:20:05 UTC`, the first whole second not before this: for people who are told when to come again
+    /// within a day.
+    pub fn of_day(self) -> String {
+        let second = (self.0.saturating_add(999_999).div_euclid(1_000_000)).rem_euclid(86_400);
+        format!("{:02}:{:02}:{:02} UTC", second / 3_600, second / 60 % 60, second % 60)
+    }
 }
 
 const fn micros_of(duration: Duration) -> i64 {
@@ -106,6 +113,20 @@ mod tests {
         assert_eq!(Time::from_micros(0).to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Time::from_micros(1_793_245_479_123_456).to_string(), "2026-10-29T03:44:39.123Z");
         assert_eq!(Time::from_micros(i64::MAX).to_string(), "9223372036854775807us");
+    }
+
+    #[test]
+    fn a_time_of_day_is_the_next_whole_second() {
+        for (micros, text) in [
+            (0, "00:00:00 UTC"),
+            (1, "00:00:01 UTC"),
+            (1_793_245_479_123_456, "03:44:40 UTC"),
+            (1_793_245_479_000_000, "03:44:39 UTC"),
+            (86_399_000_001, "00:00:00 UTC"),
+        ] {
+            assert_eq!(Time::from_micros(micros).of_day(), text);
+        }
+        Time::from_micros(i64::MAX).of_day();
     }
 
     #[test]

@@ -38,6 +38,10 @@ declare! {
     counter Count SMTP_COMMANDS = "smtp_commands_total": "SMTP commands answered, by first digit of the reply.";
     counter Count SMTP_BOUNDS = "smtp_bounds_total": "SMTP connections closed at a bound, by which.";
     counter Count SMTP_TRANSCRIPTS = "smtp_transcripts_total": "SMTP conversations written down on request.";
+    gauge Bytes BODY_MEMORY = "smtp_body_bytes": "Memory taken by bodies that are being received.";
+    gauge Count LIMIT_BUCKETS = "limit_buckets": "Limits of which something is spent, as counted every few seconds.";
+    counter Count LIMITS_REACHED = "limits_reached_total": "Mail put off by a limit, by scope and unit.";
+    counter Count LIMITS_UNSAVED = "limits_unsaved_total": "Times that what was spent of the limits could not be saved.";
     counter Count TLS_HANDSHAKES = "tls_handshakes_total": "TLS handshakes as a server, by version, or failed.";
     histogram Seconds DNS_SECONDS = "dns_lookup_seconds": "Time of a DNS lookup, by type and outcome; its count is the lookups.";
     counter Count MESSAGES_ACCEPTED = "messages_accepted_total": "Messages taken and on disk, by where they came from.";

@@ -1,7 +1,9 @@
 //! The ground floor: time, chance, identity, secrets, bells and bounds. Nothing here knows of mail.
 
 pub mod backoff;
+pub mod budget;
 pub mod clock;
+pub mod gcra;
 pub mod id;
 pub mod limits;
 pub mod metrics;
@@ -13,4 +15,5 @@ pub mod scram;
 pub mod secret;
 pub mod settings;
 pub mod shutdown;
+pub mod sweep;
 pub mod wake;

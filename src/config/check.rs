@@ -1,6 +1,7 @@
 //! What can only be judged across tables: names that must exist, addresses that clash, passwords that
 //! would travel in clear, files that are missing. Each check is one function that an admin can read.
 
+mod bounds;
 mod files;
 mod recipients;
 mod senders;
@@ -18,6 +19,7 @@ use std::hash::Hash;
 pub(super) fn check(config: &Config, source: &Source) -> Vec<Finding> {
     let mut survey = Survey { config, source, known: Known::of(config), findings: Vec::new() };
     survey.listeners_do_not_clash();
+    survey.bodies_fit_the_memory();
     survey.retry_plan_has_steps();
     survey.relays_are_safe();
     survey.domains_leave_by_known_relays();

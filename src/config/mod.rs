@@ -70,6 +70,8 @@ settings! {
         live certificate: Vec<certs::settings::Certificate> = default(Vec::new()),
         /// Sockets that speak SMTP.
         live listener: Vec<smtpd::settings::Listener> = default(Vec::new()),
+        /// What SMTP clients may take up.
+        live smtp: smtpd::settings::Smtp = section(),
         /// Sockets that speak HTTP.
         live http: Vec<http::settings::Listener> = default(Vec::new()),
         /// Where names are looked up.

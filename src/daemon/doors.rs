@@ -7,10 +7,11 @@ use crate::net::listen::Drained;
 use crate::{http, smtpd};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What shall stand behind an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Wanted {
     Smtp(smtpd::Door),
     Http(Vec<Serves>),
@@ -22,8 +23,9 @@ pub fn wanted(config: &Config) -> Vec<(SocketAddr, Wanted)> {
         .http
         .iter()
         .flat_map(|listener| listener.bind.iter().map(|address| (*address, Wanted::Http(listener.serves.clone()))));
+    let bounds = Arc::new(config.smtp.clone());
     let smtp = config.listener.iter().flat_map(|listener| {
-        let door = smtpd::Door::new(listener, config.server.hostname.clone());
+        let door = smtpd::Door::new(listener, bounds.clone(), config.server.hostname.clone());
         listener.bind.iter().map(move |address| (*address, Wanted::Smtp(door.clone())))
     });
     http.chain(smtp).collect()

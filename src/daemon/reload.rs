@@ -112,6 +112,7 @@ impl Reloader {
         let Tried { config, waiting, shown, names, moves, bound, mut left_out } = tried;
         self.certificates.swap(shown);
         self.resolver.swap(names);
+        self.contexts.smtp.bodies.resize(usize::try_from(config.smtp.body_memory).unwrap_or(usize::MAX));
         let Applied { changed, gone } = doors::apply(&mut self.house.doors(), moves.keep);
         let (opened, closed) = (bound.len(), gone.len());
         let_go(gone, config.server.drain).await;

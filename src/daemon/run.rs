@@ -9,6 +9,7 @@ use super::master_key::{self, Provenance};
 use super::reload::Reloader;
 use super::{NotStarted, drain, notify, welcome};
 use crate::base::backoff::Backoff;
+use crate::base::budget::Budget;
 use crate::base::clock::Clock;
 use crate::base::limits;
 use crate::base::metrics::Metrics;
@@ -90,8 +91,10 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
 fn contexts(house: &Arc<House>, metrics: Metrics, certificates: &Certificates, data_dir: &Path) -> Contexts {
     let (clock, random) = (Clock::System, Random::System);
     let (asked, of) = (house.clone(), house.clone());
+    let bodies = Budget::new(usize::try_from(house.running.load().config.smtp.body_memory).unwrap_or(usize::MAX));
     Contexts {
         smtp: smtpd::Context {
+            bodies,
             certificates: certificates.clone(),
             clock: clock.clone(),
             random: random.clone(),

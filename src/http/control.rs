@@ -54,10 +54,10 @@ pub fn open(path: &Path, owner: u32, context: &Context) -> Result<OpenControl, N
     make_way(path)?;
     let (socket, file) = bind(path).map_err(|why| NotOpened::Io(path.to_owned(), why))?;
     let name = Name { door: "control", address: path.display().to_string() };
-    let most = limits::CONTROL_CONNECTIONS_MAX;
+    let bounds = Bounds::in_all(limits::CONTROL_CONNECTIONS_MAX);
     let site = Arc::new(Site::new(router(context, &Place::Control), owner));
     let sources = (context.clock.clone(), context.random.clone());
-    let listening = listen::open(socket, name, Bounds { connections: most, per_client: most }, site, sources);
+    let listening = listen::open(socket, name, bounds, site, sources);
     Ok(OpenControl { listening, file })
 }
 

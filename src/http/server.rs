@@ -8,7 +8,7 @@ use super::settings::Serves;
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::base::shutdown::Phase;
-use crate::net::listen::{self, Bounds, Drained, Listening, Name, Serve, Visit};
+use crate::net::listen::{self, Bounds, Drained, Listening, Name, Refusal, Serve, Visit};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::borrow::Cow;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
@@ -39,7 +40,7 @@ pub fn open(socket: TcpListener, serves: &[Serves], context: &Context) -> io::Re
     socket.set_nonblocking(true)?;
     let socket = tokio::net::TcpListener::from_std(socket)?;
     let name = Name { door: "http", address: address.to_string() };
-    let bounds = Bounds { connections: limits::HTTP_CONNECTIONS_MAX, per_client: limits::HTTP_CONNECTIONS_MAX };
+    let bounds = Bounds::in_all(limits::HTTP_CONNECTIONS_MAX);
     // No user of this machine can come by an address, so whose daemon it is does not matter here.
     let site = Arc::new(Site::new(router(context, &Place::Network(serves)), 0));
     let sources = (context.clock.clone(), context.random.clone());
@@ -119,7 +120,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Serve<S> for Site {
         }
     }
 
-    fn no_room(&self) -> &'static [u8] {
-        b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 10\r\n\r\n"
+    fn sent_away(&self, _: Refusal) -> Cow<'static, [u8]> {
+        let words =
+            b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 10\r\n\r\n";
+        Cow::Borrowed(words)
     }
 }

@@ -1,5 +1,7 @@
 //! What can happen at a listener: each with its line and its number.
 
+use super::permits::Refusal;
+use super::socket::Peer;
 use crate::base::metrics::{ACCEPT_FAILURES, CONNECTIONS_CUT, CONNECTIONS_REFUSED};
 use crate::base::observe::Happening;
 use std::io;
@@ -46,23 +48,15 @@ impl Happening for AcceptFailed<'_> {
     }
 }
 
-/// Why a connection is sent away before a word is said.
-#[derive(Clone, Copy)]
-pub(super) enum Refusal {
-    TooManyOfOneClient,
-}
-
 pub(super) struct ConnectionRefused {
     pub door: &'static str,
-    pub peer: super::socket::Peer,
+    pub peer: Peer,
     pub why: Refusal,
 }
 
 impl Happening for ConnectionRefused {
     fn record(self) {
-        let why = match self.why {
-            Refusal::TooManyOfOneClient => "too many connections of one client",
-        };
+        let why = self.why.in_words();
         metrics::counter!(CONNECTIONS_REFUSED, "door" => self.door, "why" => why).increment(1);
         tracing::info!(door = self.door, peer = %self.peer, why, "connection refused");
     }

@@ -2,8 +2,9 @@
 //! `smtpd` and `http` say what is spoken; here is what every door owes the world: a permit before
 //! accept, no spinning and no dying on errors, and an end within a deadline.
 
-use super::happenings::{AcceptFailed, ConnectionBroke, ConnectionRefused, ListenerClosed, ListenerOpened, Refusal};
-use super::permits::{Clients, Counted};
+use super::happenings::{AcceptFailed, ConnectionBroke, ConnectionRefused, ListenerClosed, ListenerOpened};
+pub use super::permits::{Bounds, Refusal};
+use super::permits::{Held, Permits};
 use super::socket::{Peer, Socket};
 use crate::base::backoff::Backoff;
 use crate::base::clock::Clock;
@@ -14,13 +15,12 @@ use crate::base::observe::{Happening, connection_span};
 use crate::base::random::Random;
 use crate::base::shutdown::{Phase, Shutdown};
 use crate::base::wake::Bell;
+use std::borrow::Cow;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tracing::Instrument;
 
@@ -30,8 +30,8 @@ pub trait Serve<S>: Send + Sync + 'static {
     /// to its end by itself as soon as politeness allows; at the drain deadline it is dropped.
     fn serve(self: Arc<Self>, stream: S, visit: Visit) -> impl Future<Output = ()> + Send;
 
-    /// What a connection is told that there is no room for; empty where nothing can be said.
-    fn no_room(&self) -> &'static [u8];
+    /// What a connection is told that is sent away at once; empty where nothing can be said.
+    fn sent_away(&self, why: Refusal) -> Cow<'static, [u8]>;
 
     /// Does this address speak for many clients, so that it is not counted as one? Whom it speaks for is
     /// counted when it has said so, by `Visit::pass_to`.
@@ -47,63 +47,22 @@ pub struct Visit {
     /// The listener's own phases, not the daemon's: one listener drains and the others do not notice.
     pub leaving: Shutdown,
     door: &'static str,
-    clients: Clients,
-    per_client: usize,
     held: Held,
 }
 
 impl Visit {
     /// A proxy has said whose connection this is: from now on it is that client's, and counted as such; one
-    /// of its own stays what it is. False when the client holds its share already, which has been recorded.
-    pub fn pass_to(&mut self, client: SocketAddr) -> bool {
-        let itself = address_of(self.peer).to_canonical() == client.ip().to_canonical();
+    /// of its own stays what it is. A refusal, which has been recorded, says that the client has enough: it
+    /// is to be sent away.
+    pub fn pass_to(&mut self, client: SocketAddr) -> Result<(), Refusal> {
+        let itself = address_of(self.peer).is_some_and(|peer| peer.to_canonical() == client.ip().to_canonical());
         self.peer = Peer::Address(client);
         if itself {
-            return true;
+            return Ok(());
         }
-        let Some(counted) = self.clients.admit(client.ip(), self.per_client) else {
-            ConnectionRefused { door: self.door, peer: self.peer, why: Refusal::TooManyOfOneClient }.record();
-            return false;
-        };
-        self.held.of_client = counted;
-        true
+        let (door, peer) = (self.door, self.peer);
+        self.held.recount(client.ip()).inspect_err(|why| ConnectionRefused { door, peer, why: *why }.record())
     }
-}
-
-/// What a connection holds as long as it stands.
-struct Held {
-    open_now: OpenNow,
-    of_client: Counted,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.open_now.count.fetch_sub(1, Ordering::Relaxed);
-        self.open_now.gauge.decrement(1.0);
-    }
-}
-
-/// The open connections of one listener: for whoever holds it, and for the page of metrics.
-#[derive(Clone)]
-struct OpenNow {
-    count: Arc<AtomicUsize>,
-    gauge: metrics::Gauge,
-}
-
-impl OpenNow {
-    fn hold(&self, of_client: Counted, permit: OwnedSemaphorePermit) -> Held {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        self.gauge.increment(1.0);
-        Held { open_now: self.clone(), of_client, _permit: permit }
-    }
-}
-
-/// How many connections one listener holds, and how many of one client.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    pub connections: usize,
-    pub per_client: usize,
 }
 
 /// What a listener is called in logs and metrics.
@@ -130,7 +89,7 @@ pub struct Listening {
     phases: Shutdown,
     /// Rung when the socket is gone.
     closed: Bell,
-    count: Arc<AtomicUsize>,
+    permits: Permits,
     task: JoinHandle<Drained>,
 }
 
@@ -148,23 +107,21 @@ pub fn open<L: Socket, H: Serve<L::Stream>>(
     handler: Arc<H>,
     (clock, random): (Clock, Random),
 ) -> Listening {
-    let (phases, closed, count) = (Shutdown::default(), Bell::default(), Arc::new(AtomicUsize::new(0)));
+    let (phases, closed) = (Shutdown::default(), Bell::default());
     let labels = [("door", name.door.to_owned()), ("address", name.address.clone())];
+    let permits = Permits::new(bounds, metrics::gauge!(CONNECTIONS, &labels), clock.clone());
     let door = Door {
         name: name.clone(),
-        bounds,
         phases: phases.clone(),
         closed: closed.clone(),
-        permits: Arc::new(Semaphore::new(bounds.connections)),
-        clients: Clients::default(),
-        open_now: OpenNow { count: count.clone(), gauge: metrics::gauge!(CONNECTIONS, &labels) },
+        permits: permits.clone(),
         opened: metrics::counter!(CONNECTIONS_OPENED, &labels),
         handler,
         clock,
         random,
     };
     ListenerOpened { door: name.door, address: &name.address }.record();
-    Listening { name, phases, closed, count, task: tokio::spawn(door.stand_open(socket)) }
+    Listening { name, phases, closed, permits, task: tokio::spawn(door.stand_open(socket)) }
 }
 
 impl Listening {
@@ -174,7 +131,12 @@ impl Listening {
 
     /// Connections open now.
     pub fn connections(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        self.permits.open()
+    }
+
+    /// New connections are judged by these bounds; those that stand keep their place.
+    pub fn change(&self, bounds: Bounds) {
+        self.permits.change(bounds);
     }
 
     /// Takes no new connection from now on; those that stand are asked to leave.
@@ -209,12 +171,9 @@ impl Listening {
 /// What the accept loop works with.
 struct Door<H> {
     name: Name,
-    bounds: Bounds,
     phases: Shutdown,
     closed: Bell,
-    permits: Arc<Semaphore>,
-    clients: Clients,
-    open_now: OpenNow,
+    permits: Permits,
     opened: metrics::Counter,
     handler: Arc<H>,
     clock: Clock,
@@ -239,9 +198,9 @@ impl<H> Door<H> {
                 next = self.accept(&socket) => next,
             };
             match next {
-                Ok((stream, peer, permit)) => {
+                Ok((stream, peer)) => {
                     pauses.reset();
-                    self.welcome::<L>(stream, peer, permit, &mut visits);
+                    self.welcome::<L>(stream, peer, &mut visits);
                 }
                 Err(why) => self.pause(&why, &mut pauses).await,
             }
@@ -251,29 +210,25 @@ impl<H> Door<H> {
         self.see_off(visits).await
     }
 
-    /// The permit comes first: without one the client waits in the kernel's backlog, where it costs us
-    /// nothing, instead of in a connection that we could not serve.
-    async fn accept<L: Socket>(&self, socket: &L) -> io::Result<(L::Stream, Peer, OwnedSemaphorePermit)> {
-        // Invariant: nobody closes the semaphore; were it closed, accept would fail and be tried again.
-        let permit = self.permits.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let (stream, peer) = socket.accept().await?;
-        Ok((stream, peer, permit))
+    /// Room comes first: without it the client waits in the kernel's backlog, where it costs us nothing,
+    /// instead of in a connection that we could not serve.
+    async fn accept<L: Socket>(&self, socket: &L) -> io::Result<(L::Stream, Peer)> {
+        self.permits.room().await;
+        socket.accept().await
     }
 
-    fn welcome<L: Socket>(&self, stream: L::Stream, peer: Peer, permit: OwnedSemaphorePermit, visits: &mut JoinSet<()>)
+    fn welcome<L: Socket>(&self, stream: L::Stream, peer: Peer, visits: &mut JoinSet<()>)
     where
         H: Serve<L::Stream>,
     {
-        let address = address_of(peer);
-        let counted = if self.handler.speaks_for_many(address) {
-            Some(Counted::not_at_all())
-        } else {
-            self.clients.admit(address, self.bounds.per_client)
-        };
-        let Some(of_client) = counted else {
-            ConnectionRefused { door: self.name.door, peer, why: Refusal::TooManyOfOneClient }.record();
-            L::say(&stream, self.handler.no_room());
-            return;
+        let client = address_of(peer).filter(|address| !self.handler.speaks_for_many(*address));
+        let held = match self.permits.admit(client) {
+            Ok(held) => held,
+            Err(why) => {
+                ConnectionRefused { door: self.name.door, peer, why }.record();
+                L::say(&stream, &self.handler.sent_away(why));
+                return;
+            }
         };
         self.opened.increment(1);
         let visit = Visit {
@@ -281,9 +236,7 @@ impl<H> Door<H> {
             peer,
             leaving: self.phases.clone(),
             door: self.name.door,
-            clients: self.clients.clone(),
-            per_client: self.bounds.per_client,
-            held: self.open_now.hold(of_client, permit),
+            held,
         };
         let span = connection_span(&visit.id);
         visits.spawn(self.handler.clone().serve(stream, visit).instrument(span));
@@ -332,11 +285,11 @@ impl<H> Door<H> {
     }
 }
 
-/// Users of this machine are not counted: the socket's own bound is enough for them.
-fn address_of(peer: Peer) -> IpAddr {
+/// Users of this machine have none and are not counted: the socket's own bound is enough for them.
+fn address_of(peer: Peer) -> Option<IpAddr> {
     match peer {
-        Peer::Address(address) => address.ip(),
-        Peer::User(_) => IpAddr::from([127, 0, 0, 1]),
+        Peer::Address(address) => Some(address.ip()),
+        Peer::User(_) => None,
     }
 }
 

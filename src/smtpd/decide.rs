@@ -37,9 +37,9 @@ impl Client {
             auth: self.auth(channel),
             admission: if role == Role::Mx { Admission::Open } else { Admission::AfterLogin },
             line_ends,
-            message_bytes_max: 50 << 20,
-            recipients_max: 1000,
-            messages_max: 1000,
+            message_bytes_max: door.smtp.message_bytes_max as usize,
+            recipients_max: door.smtp.recipients_max as usize,
+            messages_max: door.smtp.messages_per_connection,
             hold_max: (role == Role::Submission).then_some(limits::HOLD_MAX),
         }
     }

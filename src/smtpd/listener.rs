@@ -2,16 +2,17 @@
 
 use super::connection;
 use super::proxy;
-use super::settings::{Kind, Listener, PlainAuth, Tls};
+use super::settings::{Kind, Listener, PlainAuth, Smtp, Tls};
+use crate::base::budget::Budget;
 use crate::base::clock::Clock;
-use crate::base::limits;
 use crate::base::random::Random;
 use crate::certs::{Certificates, Tickets};
 use crate::mail::domain_name::DomainName;
-use crate::net::listen::{self, Bounds, Drained, Listening, Name, Serve, Visit};
+use crate::net::listen::{self, Drained, Listening, Name, Refusal, Serve, Visit};
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use rustls::ServerConfig;
+use std::borrow::Cow;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// What a client finds behind one address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Door {
     pub kind: Kind,
     pub tls: Tls,
@@ -29,10 +30,12 @@ pub struct Door {
     pub transcripts: Vec<IpNet>,
     pub tickets: Tickets,
     pub hostname: DomainName,
+    /// What a client may take up.
+    pub smtp: Arc<Smtp>,
 }
 
 impl Door {
-    pub fn new(settings: &Listener, hostname: DomainName) -> Self {
+    pub fn new(settings: &Listener, smtp: Arc<Smtp>, hostname: DomainName) -> Self {
         Self {
             kind: settings.kind,
             tls: settings.tls,
@@ -41,6 +44,7 @@ impl Door {
             transcripts: settings.transcripts.clone(),
             tickets: settings.session_tickets,
             hostname,
+            smtp,
         }
     }
 
@@ -57,6 +61,8 @@ impl Door {
 #[derive(Clone, Debug)]
 pub struct Context {
     pub certificates: Certificates,
+    /// Memory for the bodies that are being received.
+    pub bodies: Budget,
     pub clock: Clock,
     pub random: Random,
     /// The folder of transcripts.
@@ -75,8 +81,7 @@ pub fn open(socket: TcpListener, door: Door, context: &Context) -> io::Result<Op
     socket.set_nonblocking(true)?;
     let socket = tokio::net::TcpListener::from_std(socket)?;
     let name = Name { door: door.word(), address: address.to_string() };
-    let bounds =
-        Bounds { connections: limits::SMTP_CONNECTIONS_MAX, per_client: limits::SMTP_CONNECTIONS_PER_ADDRESS_MAX };
+    let bounds = door.smtp.bounds();
     // Made for this listener alone, with its own ticket key, and also where TLS is off for now: a
     // reload may turn it on.
     let tls = Handshakes::new(&context.certificates).map_err(io::Error::other)?;
@@ -101,6 +106,7 @@ impl OpenListener {
     /// New connections find this behind the address; those that stand keep what they found. In metrics
     /// the listener keeps the name under which it was opened.
     pub fn change(&self, door: Door) {
+        self.listening.change(door.smtp.bounds());
         self.rooms.door.store(Arc::new(door));
     }
 
@@ -155,13 +161,14 @@ impl Serve<TcpStream> for Rooms {
         connection::serve(stream, door, tls, &self.context, visit).await;
     }
 
-    fn no_room(&self) -> &'static [u8] {
-        match self.door.load().tls {
-            // The first bytes must be TLS's, and there is no session yet to say it in.
-            Tls::Implicit => b"",
-            // RFC 5321 3.1: 421 instead of a greeting.
-            Tls::Starttls | Tls::None => b"421 4.7.0 too many connections from your address, come again later\r\n",
+    fn sent_away(&self, why: Refusal) -> Cow<'static, [u8]> {
+        let door = self.door.load();
+        let mut words = Vec::new();
+        // With implicit TLS the first bytes must be TLS's, and there is no session yet to say it in.
+        if door.tls != Tls::Implicit {
+            door.smtp.sent_away(why).write(&mut words);
         }
+        Cow::Owned(words)
     }
 
     fn speaks_for_many(&self, address: IpAddr) -> bool {

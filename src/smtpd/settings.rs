@@ -1,7 +1,12 @@
 //! The sockets that speak SMTP.
 
+use crate::base::gcra::Gcra;
+use crate::base::limits;
 use crate::base::settings::{settings, words};
 use crate::certs::Tickets;
+use crate::model::rate::Rate;
+use crate::net::listen::{self, Refusal};
+use crate::smtp::reply::Reply;
 use ipnet::IpNet;
 use std::net::SocketAddr;
 
@@ -26,6 +31,66 @@ settings! {
         /// Session tickets after a TLS handshake, with which a client resumes: one; or none, for clients
         /// that cannot take them.
         live session_tickets: Tickets = default(Tickets::One),
+    }
+}
+
+settings! {
+    /// What SMTP clients may take up: connections, and the mail on them. A change holds for new
+    /// connections.
+    pub struct Smtp in "[smtp]" {
+        /// Connections open at once on one address of ours; beyond it clients wait to be accepted.
+        live connections: u32 = default(10_000) within 1..=limits::SMTP_CONNECTIONS_MAX,
+        /// Of these, from one client: an IPv4 address or a /64 of IPv6. This machine and proxies are
+        /// counted in all only.
+        live connections_per_address: u32 = default(200) within 1..=limits::SMTP_CONNECTIONS_MAX,
+        /// Of these, from one network: a /24 of IPv4 or a /48 of IPv6.
+        live connections_per_net: u32 = default(500) within 1..=limits::SMTP_CONNECTIONS_MAX,
+        /// How fast one client may connect; absent: as fast as it likes.
+        live connection_rate: Option<Rate> = optional("\"600/minute\""),
+        /// The largest message, in bytes, as SIZE offers it.
+        live message_bytes_max: u32 = default(50 << 20)
+            within limits::MESSAGE_BYTES_MIN..=limits::BODY_BYTES_MAX as u32,
+        /// Recipients of one message.
+        live recipients_max: u32 = default(1_000) within limits::RECIPIENTS_MIN..=limits::RECIPIENTS_MAX,
+        /// Messages on one connection; then the client is asked to come again.
+        live messages_per_connection: u32 = default(1_000) within 1..=limits::MESSAGES_PER_CONNECTION_MAX,
+        /// Received headers in a message; more of them, and it goes in a circle.
+        live received_max: u32 = default(100) within limits::RECEIVED_MIN..=limits::RECEIVED_MAX,
+        /// Memory for the bodies that are being received, in bytes, of all connections together; beyond it
+        /// clients are told to try again.
+        live body_memory: u64 = default(256 << 20) within 1 << 20..=limits::BODY_MEMORY_MAX,
+        /// How fast a body has to come, in bytes a second; slower clients are cut.
+        live data_rate_min: u32 = default(512) within 1..=limits::DATA_RATE_MAX,
+    }
+}
+
+impl Smtp {
+    /// What one listener lets in.
+    pub(super) fn bounds(&self) -> listen::Bounds {
+        listen::Bounds {
+            connections: self.connections as usize,
+            per_address: self.connections_per_address as usize,
+            per_net: self.connections_per_net as usize,
+            rate: self.connection_rate.map(|rate| Gcra::new(rate.count, rate.per.duration())),
+        }
+    }
+
+    /// What a connection is told that is sent away. RFC 5321 3.1: 421 instead of a greeting, or at once
+    /// where the client is known only later.
+    pub fn sent_away(&self, why: Refusal) -> Reply {
+        match (why, self.connection_rate) {
+            (Refusal::TooFast { opens }, Some(rate)) => {
+                let text =
+                    format!("too many connections from your address ({rate}), try again after {}", opens.of_day());
+                Reply::with(421, 7, 0, text)
+            }
+            (Refusal::TooManyOfNet, _) => {
+                Reply::new(421, 7, 0, "too many connections from your network, come again later")
+            }
+            (Refusal::TooManyOfAddress | Refusal::TooFast { .. }, _) => {
+                Reply::new(421, 7, 0, "too many connections from your address, come again later")
+            }
+        }
     }
 }
 
@@ -55,5 +120,29 @@ words! {
         Loopback = "loopback",
         /// From the networks of credentials, too.
         Networks = "networks",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::Time;
+    use crate::base::settings::read_json;
+
+    #[test]
+    fn who_is_sent_away_is_told_why_and_when_to_come_again() {
+        let smtp: Smtp = read_json(r#"{"connection_rate": "600/minute"}"#, &[]).unwrap();
+        let opens = Time::from_micros(1_793_245_479_000_001);
+        for (why, said) in [
+            (Refusal::TooManyOfAddress, "421 4.7.0 too many connections from your address, come again later"),
+            (Refusal::TooManyOfNet, "421 4.7.0 too many connections from your network, come again later"),
+            (
+                Refusal::TooFast { opens },
+                "421 4.7.0 too many connections from your address (600/minute), try again after 03:44:40 UTC",
+            ),
+        ] {
+            assert_eq!(smtp.sent_away(why).to_string(), said);
+        }
+        assert_eq!(smtp.bounds().rate, Some(Gcra::new(600, std::time::Duration::from_secs(60))));
     }
 }

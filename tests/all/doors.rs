@@ -1,16 +1,19 @@
 //! The doors of the house as a client meets them: real sockets on 127.0.0.1, real TLS, a real control
 //! socket. Nothing here waits for a fixed time; where time must pass, it is tokio's and set by hand.
 
+mod bounds;
 mod control;
 mod http;
 mod proxy;
 mod smtp;
 mod tls;
 
+use gatepost::base::budget::Budget;
 use gatepost::base::clock::Clock;
 use gatepost::base::metrics::Metrics;
 use gatepost::base::random::Random;
 use gatepost::base::ready::Readiness;
+use gatepost::base::settings::read_json;
 use gatepost::certs::{Certificates, Pair, Source, Tickets};
 use gatepost::http::status::{self, Status};
 use gatepost::net::bind::bind;
@@ -44,6 +47,7 @@ impl House {
         Self {
             context: smtpd::Context {
                 certificates,
+                bodies: Budget::new(1 << 20),
                 clock: Clock::System,
                 random: Random::System,
                 transcripts: directory.path().join("transcripts"),
@@ -53,14 +57,20 @@ impl House {
     }
 
     fn open(&self, tls: Tls) -> smtpd::OpenListener {
-        smtpd::open(any_port(), door(tls), &self.context).unwrap()
+        self.open_as(door(tls))
+    }
+
+    fn open_as(&self, door: smtpd::Door) -> smtpd::OpenListener {
+        smtpd::open(any_port(), door, &self.context).unwrap()
     }
 }
 
 fn door(tls: Tls) -> smtpd::Door {
     let hostname = "mail.example.com".parse().unwrap();
     let (kind, plain_auth, tickets) = (Kind::Submission, PlainAuth::Tls, Tickets::One);
-    smtpd::Door { kind, tls, plain_auth, proxies: Vec::new(), transcripts: Vec::new(), tickets, hostname }
+    let (proxies, transcripts) = (Vec::new(), Vec::new());
+    let smtp = Arc::new(read_json("{}", &[]).unwrap());
+    smtpd::Door { kind, tls, plain_auth, proxies, transcripts, tickets, hostname, smtp }
 }
 
 fn web_context() -> web::Context {

@@ -93,6 +93,21 @@ fn listeners_come_and_go_and_the_others_do_not_notice() {
 }
 
 #[test]
+fn new_bounds_hold_for_listeners_that_stand() {
+    let mx = ports::loopback();
+    let with = |connections: u32| format!("[smtp]\nconnections = {connections}\n{}", listener("mx", mx, ""));
+    let yard = Yard::with(&with(1));
+    let daemon = yard.start();
+    let mut first = Smtp::greeted(mx);
+    let mut waiting = Smtp::at(mx);
+    yard.configure(&with(2));
+    let said = daemon.reloads();
+    assert!(said.contains("opened=0 changed=1 closed=0"), "{said}");
+    assert!(waiting.reply().starts_with("220 "));
+    is_alive(&mut first);
+}
+
+#[test]
 fn a_vanished_listener_cuts_who_never_ends_and_only_them() {
     let [stays, goes] = [(); 2].map(|()| ports::loopback());
     let both = [listener("mx", stays, ""), listener("mx", goes, "")].concat();

@@ -135,6 +135,19 @@ impl Scalar for u32 {
     }
 }
 
+impl Scalar for u64 {
+    const FORM: Form = Form::Integer;
+    const EXPECTS: &'static str = "a whole number";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        text.parse().map_err(|_| Wrong::because("it is negative or too large"))
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+}
+
 const UNITS: [(&str, u64); 6] =
     [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 

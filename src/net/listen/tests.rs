@@ -19,8 +19,9 @@ impl Serve<TcpStream> for Greeter {
         }
     }
 
-    fn no_room(&self) -> &'static [u8] {
-        b"full!"
+    fn sent_away(&self, why: Refusal) -> Cow<'static, [u8]> {
+        assert_eq!(why, Refusal::TooManyOfAddress);
+        Cow::Borrowed(b"full!")
     }
 }
 
@@ -36,8 +37,8 @@ impl Serve<TcpStream> for Stubborn {
         std::future::pending().await
     }
 
-    fn no_room(&self) -> &'static [u8] {
-        b""
+    fn sent_away(&self, _: Refusal) -> Cow<'static, [u8]> {
+        Cow::Borrowed(b"")
     }
 }
 
@@ -45,7 +46,7 @@ async fn opened<H: Serve<TcpStream>>(handler: H, connections: usize) -> (Listeni
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let name = Name { door: "test", address: address.to_string() };
-    let bounds = Bounds { connections, per_client: 1 };
+    let bounds = Bounds { per_address: 1, ..Bounds::in_all(connections) };
     (open(socket, name, bounds, Arc::new(handler), (Clock::System, Random::System)), address)
 }
 
@@ -129,8 +130,9 @@ impl Serve<mpsc::UnboundedSender<String>> for Patient {
         visit.leaving.reached(Phase::Draining).await;
     }
 
-    fn no_room(&self) -> &'static [u8] {
-        b"full!"
+    fn sent_away(&self, why: Refusal) -> Cow<'static, [u8]> {
+        assert_eq!(why, Refusal::TooManyOfAddress);
+        Cow::Borrowed(b"full!")
     }
 }
 
@@ -145,7 +147,7 @@ where
     let played = Bell::default();
     let socket = Played { list: Mutex::new(list.into()), played: played.clone() };
     let name = Name { door: "test", address: "played".to_owned() };
-    let bounds = Bounds { connections: 9, per_client };
+    let bounds = Bounds { per_address: per_client, ..Bounds::in_all(9) };
     let listening = open(socket, name, bounds, Arc::new(handler), (Clock::System, Random::System));
     played.rung().await;
     listening.drain(Duration::from_secs(30)).await
@@ -170,13 +172,14 @@ struct Passing;
 impl Serve<TcpStream> for Passing {
     async fn serve(self: Arc<Self>, mut stream: TcpStream, mut visit: Visit) {
         let last = stream.read_u8().await.unwrap();
-        let words: &[u8] = if visit.pass_to(([192, 0, 2, last], 1).into()) { b"hello" } else { b"full!" };
+        let words: &[u8] = if visit.pass_to(([192, 0, 2, last], 1).into()).is_ok() { b"hello" } else { b"full!" };
         stream.write_all(words).await.unwrap();
         visit.leaving.reached(Phase::Draining).await;
     }
 
-    fn no_room(&self) -> &'static [u8] {
-        b"full!"
+    fn sent_away(&self, why: Refusal) -> Cow<'static, [u8]> {
+        assert_eq!(why, Refusal::TooManyOfAddress);
+        Cow::Borrowed(b"full!")
     }
 }
 
@@ -200,7 +203,7 @@ impl Serve<mpsc::UnboundedSender<String>> for Open {
         Arc::new(Patient).serve(stream, visit).await;
     }
 
-    fn no_room(&self) -> &'static [u8] {
+    fn sent_away(&self, _: Refusal) -> Cow<'static, [u8]> {
         panic!("there was room")
     }
 
