@@ -27,6 +27,10 @@ host = "smtp.provider.example"
 username = "user"
 password = "hunter2"
 
+[[tenant]]
+name = "acme"
+limits = ["1000/day"]
+
 [[domain]]
 name = "example.com"
 relay = "upstream"
@@ -66,6 +70,7 @@ fn config() -> Config {
 
 fn parts(config: &Config) -> Parts<'_> {
     Parts {
+        tenants: &config.tenant,
         relays: &config.relay,
         domains: &config.domain,
         credentials: &config.credential,
@@ -134,6 +139,14 @@ fn key(tenant: &TenantId) -> Key {
         created_at: at(1),
         expires_at: Some(at(1_000)),
     }
+}
+
+#[test]
+fn a_tenant_has_the_limits_of_the_file() {
+    let (directory, _) = Rows::new().assemble();
+    let limits = directory.tenant_limits(&name("acme")).map(|tenant| tenant.limits.as_slice());
+    assert_eq!(limits, Some(&["1000/day".parse().unwrap()][..]));
+    assert!(directory.tenant_limits(&name("rival")).is_none());
 }
 
 // --- lookups --------------------------------------------------------------------------------------
@@ -298,6 +311,13 @@ fn what_cannot_be_read_is_left_out_with_its_reason() {
             "no whole Argon2 hash: its version is not v=19",
         ),
         (Credential, "c", r#"{"domains": ["*"], "scram": "hunter2"}"#, "has not the form SCRAM"),
+        (
+            Credential,
+            "c",
+            r#"{"domains": ["*"], "password": "x", "recipient_limits": ["1/day", "2/day"]}"#,
+            "its recipient_limits have two per day",
+        ),
+        (Domain, "acme.example", r#"{"limits": ["1/day", "1/hour", "9/hour"]}"#, "its limits have two per hour"),
         (Credential, "c", r#"{"password": ["hunter2"], "domains": ["*"]}"#, "takes a secret"),
         (Route, "r", r#"{"recipient": "/(/", "actions": [{"hold": true}]}"#, "no regular expression"),
         (Route, "r", r#"{"recipient": "/a/", "actions": []}"#, "it has no action"),

@@ -135,6 +135,7 @@ fn config(text: &str) -> Config {
 
 fn assembled(config: &Config, rows: &DirectoryRows) -> Directory {
     let parts = Parts {
+        tenants: &config.tenant,
         relays: &config.relay,
         domains: &config.domain,
         credentials: &config.credential,

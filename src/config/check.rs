@@ -22,6 +22,7 @@ pub(super) fn check(config: &Config, source: &Source) -> Vec<Finding> {
     survey.bodies_fit_the_memory();
     survey.retry_plan_has_steps();
     survey.relays_are_safe();
+    survey.limits_are_clear();
     survey.domains_leave_by_known_relays();
     survey.credentials_can_be_used();
     survey.networks_are_narrow();

@@ -17,7 +17,9 @@ pub use load::{Loaded, load, quickstart};
 pub use server::Server;
 
 use crate::base::settings::{Value, settings};
-use crate::model::{credential::Credential, domain::Domain, mailbox::Mailbox, relay::Relay, route::Route};
+use crate::model::{
+    credential::Credential, domain::Domain, mailbox::Mailbox, relay::Relay, route::Route, tenant::TenantLimits,
+};
 use crate::{certs, dns, http, queue, smtpd, store};
 use std::path::{Path, PathBuf};
 
@@ -80,6 +82,8 @@ settings! {
         live delivery: queue::settings::Settings = section(),
         /// Smarthosts.
         live relay: Vec<Relay> = default(Vec::new()),
+        /// What organisations may send, for all their domains together.
+        live tenant: Vec<TenantLimits> = default(Vec::new()),
         /// Domains that we serve.
         live domain: Vec<Domain> = default(Vec::new()),
         /// Who may submit mail.

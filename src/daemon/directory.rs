@@ -67,6 +67,7 @@ impl Keeper {
         let running = self.house.running.load_full();
         let config = &running.config;
         let parts = Parts {
+            tenants: &config.tenant,
             relays: &config.relay,
             domains: &config.domain,
             credentials: &config.credential,
@@ -107,8 +108,10 @@ impl Keeper {
 
 /// The default one always: mail to the postmaster of our host is somebody's.
 fn tenants_of(config: &Config) -> BTreeSet<Name> {
+    let tenants = config.tenant.iter().map(|tenant| &tenant.name);
     let domains = config.domain.iter().map(|domain| &domain.tenant);
     let credentials = config.credential.iter().map(|credential| &credential.tenant);
     let mailboxes = config.mailbox.iter().map(|mailbox| &mailbox.tenant);
-    domains.chain(credentials).chain(mailboxes).cloned().chain([Name::default_tenant()]).collect()
+    let named = tenants.chain(domains).chain(credentials).chain(mailboxes);
+    named.cloned().chain([Name::default_tenant()]).collect()
 }

@@ -30,6 +30,7 @@ pub async fn drain(house: &House, store: Option<(Arc<Store>, Lease)>, control: O
         cut += drained.cut;
     }
     if let Some((store, lease)) = store {
+        save_limits(house, &store).await;
         say_goodbye(&store, &lease).await;
         store.close().await;
     }
@@ -38,6 +39,13 @@ pub async fn drain(house: &House, store: Option<(Arc<Store>, Lease)>, control: O
     while last.join_next().await.is_some() {}
     house.shutdown.go_to(Phase::Stopped);
     Stopped { finished, cut }.record();
+}
+
+/// What was spent since the last round; a failure is told where it happens.
+async fn save_limits(house: &House, store: &Store) {
+    if tokio::time::timeout(limits::LAST_WORDS_MAX, house.limits.save(store)).await.is_err() {
+        tracing::warn!("what was spent of the limits in the last seconds was not saved: the store did not answer");
+    }
 }
 
 /// A store that is down is not waited for: others will notice our silence.

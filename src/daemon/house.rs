@@ -10,6 +10,7 @@ use crate::base::shutdown::{Phase, Shutdown};
 use crate::config::{Config, Origin};
 use crate::http::status;
 use crate::model::directory::{Directory, DirectoryHandle};
+use crate::policy::limits::Limits;
 use crate::store::Store;
 use crate::store::writer::Health;
 use arc_swap::ArcSwap;
@@ -27,6 +28,7 @@ pub struct House {
     pub shutdown: Shutdown,
     pub running: ArcSwap<Running>,
     pub directory: DirectoryHandle,
+    pub limits: Limits,
     started_at: Time,
     doors: Mutex<Vec<OpenDoor>>,
     last_reload: Mutex<LastReload>,
@@ -68,6 +70,7 @@ impl House {
             last_reload: Mutex::default(),
             engine,
             directory: DirectoryHandle::new(Directory::default()),
+            limits: Limits::new(clock.clone()),
             store_trouble: ArcSwap::from_pointee(Some("it is being opened".to_owned())),
             clock,
         })

@@ -77,6 +77,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     tokio::spawn(house.clone().watch_store(store.clone()));
     tokio::spawn(keeper.clone().keep());
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
+    tokio::spawn(tend::save_limits(house.limits.clone(), store.clone(), house.shutdown.clone()));
     open_doors(&house, smtp, &contexts)?;
     house.readiness.holds(LISTENERS);
     say_ready(&house, &prepared, &lease, begun);
@@ -174,6 +175,7 @@ async fn open_once(house: &Arc<House>, prepared: &Prepared) -> Result<Opened, St
     let name = prepared.config.server.hostname.as_str();
     let lease = store.start_node(name, env!("CARGO_PKG_VERSION")).await?;
     let keeper = Keeper::start(house.clone(), store.clone()).await?;
+    house.limits.load(&store).await?;
     Ok(Opened { store, lease, keeper })
 }
 

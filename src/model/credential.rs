@@ -23,8 +23,10 @@ settings! {
         live domains: Vec<Covers> = required("[\"example.com\"]"),
         /// The organisation it belongs to.
         live tenant: Name = default(Name::default_tenant()),
-        /// How much mail it may send; empty: only its domains' limits.
+        /// How many messages it may send; empty: only its domains' and its tenant's limits.
         live limits: Vec<Rate> = default(Vec::new(), "[\"20/second\"]"),
+        /// To how many recipients it may send; empty: only its domains' and its tenant's limits.
+        live recipient_limits: Vec<Rate> = default(Vec::new(), "[\"5000/hour\"]"),
         /// Instead of a password: networks, like 10.0.0.0/8, whose hosts may send without a login.
         live networks: Vec<IpNet> = default(Vec::new()),
         /// Beside a password: the only networks that its login is taken from; empty: from anywhere.

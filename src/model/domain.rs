@@ -20,8 +20,10 @@ settings! {
         /// The return path of its mail: keep the sender's, or one of ours for each message or each
         /// recipient, so that a bounce finds what it answers.
         live return_path: ReturnPath = default(ReturnPath::Keep),
-        /// How much mail it may send, for all its credentials together; empty: no limit.
+        /// How many messages it may send, for all its credentials together; empty: no limit.
         live limits: Vec<Rate> = default(Vec::new(), "[\"100/minute\", \"10000/day\"]"),
+        /// To how many recipients it may send, for all its credentials together; empty: no limit.
+        live recipient_limits: Vec<Rate> = default(Vec::new(), "[\"20000/day\"]"),
         /// Open and click tracking; absent: none.
         live tracking: Option<Tracking> = optional(
             "{ host = \"https://t.example.com\", opens = true, clicks = \"html\", check = true }"

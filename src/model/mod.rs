@@ -17,4 +17,5 @@ pub mod people;
 pub mod rate;
 pub mod relay;
 pub mod route;
+pub mod tenant;
 pub mod url;

@@ -10,7 +10,7 @@ pub struct Rate {
     pub per: Per,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Per {
     Second,
     Minute,
@@ -39,6 +39,12 @@ impl Per {
             Self::Day => 86_400,
         })
     }
+}
+
+/// Where a list of rates has a second one for the same time, if it does: only the smaller would ever be
+/// felt, so one of them was meant for another.
+pub fn second_of_a_kind(rates: &[Rate]) -> Option<usize> {
+    (1..rates.len()).find(|at| rates[..*at].iter().any(|before| before.per == rates[*at].per))
 }
 
 impl std::str::FromStr for Rate {
@@ -99,6 +105,14 @@ impl Scalar for Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_rate_for_each_time() {
+        let rates = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Rate>>();
+        assert_eq!(second_of_a_kind(&[]), None);
+        assert_eq!(second_of_a_kind(&rates(&["1/second", "1/minute", "1/hour", "1/day"])), None);
+        assert_eq!(second_of_a_kind(&rates(&["1/second", "1/minute", "2/second"])), Some(2));
+    }
 
     #[test]
     fn rates_are_read_and_written() {

@@ -296,6 +296,11 @@ impl Engine {
         }
     }
 
+    /// Can more than one node use it?
+    pub(super) fn is_shared(self) -> bool {
+        self == Self::Postgres
+    }
+
     /// Does it work in the thread that calls it? Then it must not be a thread that others need.
     pub(super) fn works_in_the_caller(self) -> bool {
         self == Self::Sqlite

@@ -15,6 +15,7 @@ pub mod events;
 mod happenings;
 pub mod housekeeping;
 pub mod inspect;
+pub mod limits;
 mod link;
 pub mod mail;
 mod migrate;

@@ -81,6 +81,11 @@ impl Store {
         &self.reads
     }
 
+    /// May other nodes use this store too?
+    pub fn is_shared(&self) -> bool {
+        self.engine().is_shared()
+    }
+
     /// The database's own clock: what nodes compare their leases by.
     pub async fn now(&self) -> Result<Time, StoreError> {
         match fetch_one(self.reads(), self.engine().now(), Binds::default()).await? {
@@ -104,11 +109,12 @@ impl Store {
 
 /// Every statement of the store by name, for the test that prepares all of them on both engines.
 pub fn all_statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
-    let single: [&[&'static Statement]; 8] = [
+    let single: [&[&'static Statement]; 9] = [
         bodies::STATEMENTS,
         directory::STATEMENTS,
         events::STATEMENTS,
         housekeeping::STATEMENTS,
+        super::limits::STATEMENTS,
         mail::STATEMENTS,
         nodes::STATEMENTS,
         people::STATEMENTS,

@@ -2,6 +2,7 @@
 
 use crate::base::limits;
 use crate::base::shutdown::{Phase, Shutdown};
+use crate::policy::limits::Limits;
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
 
@@ -18,12 +19,23 @@ pub async fn keep_house(store: Arc<Store>, shutdown: Shutdown) {
     }
 }
 
+/// Saves what was spent of the limits until the daemon drains; the drain saves the rest.
+pub async fn save_limits(limits: Limits, store: Arc<Store>, shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = shutdown.reached(Phase::Draining) => return,
+            () = tokio::time::sleep(limits::LIMITS_SAVE_EVERY) => limits.save(&store).await,
+        }
+    }
+}
+
 async fn one_round(store: &Store) -> Result<(), StoreError> {
     let marks = store.purge_commits().await?;
     let chunks = store.sweep_chunks().await?;
     if chunks > 0 {
         tracing::info!(chunks, "swept pieces of bodies whose message never came");
     }
-    tracing::debug!(marks, "housekeeping done");
+    let limits = store.purge_limits().await?;
+    tracing::debug!(marks, limits, "housekeeping done");
     Ok(())
 }

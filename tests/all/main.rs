@@ -33,6 +33,8 @@ mod fuzz_corpora;
 mod house;
 #[path = "../licences.rs"]
 mod licences;
+#[path = "../limits.rs"]
+mod limits;
 #[path = "../pipelines.rs"]
 mod pipelines;
 #[path = "../rfcs.rs"]

@@ -18,11 +18,13 @@ use crate::model::mailbox::Mailbox;
 use crate::model::name::Name;
 use crate::model::relay::Relay;
 use crate::model::route::{Action, Recipient, Route};
+use crate::model::tenant::TenantLimits;
 use std::collections::HashMap;
 
 /// The file's share of a directory: checked already, as a whole, by the configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Parts<'a> {
+    pub tenants: &'a [TenantLimits],
     pub relays: &'a [Relay],
     pub domains: &'a [Domain],
     pub credentials: &'a [Credential],
@@ -36,6 +38,8 @@ impl Directory {
         let mut assembly = Assembly::default();
         assembly.made.version = rows.version;
         assembly.take_tenants(rows);
+        let limits = parts.tenants.iter().map(|tenant| (tenant.name.clone(), tenant.clone()));
+        assembly.made.tenant_limits.extend(limits);
         for kind in EntryKind::ALL_IN_ORDER {
             assembly.take_file(kind, parts);
             for row in rows.entries.iter().filter(|row| row.kind == kind) {
@@ -169,6 +173,7 @@ impl Assembly {
             return Err(format!("its definition calls it {:?}", domain.name.as_str()));
         }
         belongs(&domain.tenant, &tenant)?;
+        judge::domain(&domain)?;
         free(self.made.domains.get(&domain.name))?;
         if let Via::Relay(relay) = &domain.relay
             && self.made.relay(&tenant, relay).is_none()

@@ -3,7 +3,8 @@
 
 use crate::base::scram::ScramKeys;
 use crate::model::credential::{Credential, Reach, reach, stored};
-use crate::model::domain::Via;
+use crate::model::domain::{Domain, Via};
+use crate::model::rate::{Rate, second_of_a_kind};
 use crate::model::relay::Relay;
 use crate::model::route::Route;
 
@@ -20,6 +21,20 @@ pub(super) fn relay(relay: &Relay) -> Result<(), String> {
         }
         None => Ok(()),
     }
+}
+
+pub(super) fn domain(domain: &Domain) -> Result<(), String> {
+    limits(&domain.limits, &domain.recipient_limits)
+}
+
+/// Each list has at most one rate for each time, so at most four.
+fn limits(messages: &[Rate], recipients: &[Rate]) -> Result<(), String> {
+    for (rates, key) in [(messages, "limits"), (recipients, "recipient_limits")] {
+        if let Some(at) = second_of_a_kind(rates) {
+            return Err(format!("its {key} have two per {}: only the smaller one counts", rates[at].per.as_str()));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn credential(credential: &Credential) -> Result<(), String> {
@@ -41,7 +56,7 @@ pub(super) fn credential(credential: &Credential) -> Result<(), String> {
     if credential.networks.iter().any(|network| reach(network) == Reach::World) {
         return refuse("it would let the whole world send: this is an open relay");
     }
-    Ok(())
+    limits(&credential.limits, &credential.recipient_limits)
 }
 
 pub(super) fn route(route: &Route) -> Result<(), String> {

@@ -14,6 +14,7 @@ use crate::model::name::Name;
 use crate::model::people::Tenant;
 use crate::model::relay::Relay;
 use crate::model::route::Route;
+use crate::model::tenant::TenantLimits;
 use arc_swap::{ArcSwap, Guard};
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -57,6 +58,7 @@ impl<K: Hash + Eq, T> Shelf<K, T> {
 pub struct Directory {
     pub(super) version: i64,
     pub(super) tenants: HashMap<Name, Tenant>,
+    pub(super) tenant_limits: HashMap<Name, TenantLimits>,
     pub(super) relays: Shelf<Name, Relay>,
     pub(super) domains: Shelf<DomainName, Domain>,
     pub(super) credentials: Shelf<String, Credential>,
@@ -82,6 +84,11 @@ impl Directory {
     /// The living tenant of this name. One that only the file names may not be in the store yet.
     pub fn tenant(&self, name: &Name) -> Option<&Tenant> {
         self.tenants.get(name)
+    }
+
+    /// What the file lets this tenant send; none where it does not say.
+    pub fn tenant_limits(&self, name: &Name) -> Option<&TenantLimits> {
+        self.tenant_limits.get(name)
     }
 
     /// A domain of ours, by exactly this name: sub-domains are domains of their own.

@@ -27,6 +27,7 @@ fn credential(username: &str, password: Option<&str>) -> Credential {
         domains: vec![Covers::Any],
         tenant: Name::default_tenant(),
         limits: Vec::new(),
+        recipient_limits: Vec::new(),
         networks: Vec::new(),
         from: Vec::new(),
     }
