@@ -30,3 +30,14 @@ async fn more_room_lets_in_who_waits_and_less_sends_nobody_away() {
     assert_eq!(third.reply().await, "220 mail.example.com ESMTP Gatepost\r\n");
     assert_eq!(listener.connections(), 1);
 }
+
+#[tokio::test]
+async fn what_a_client_may_bring_is_offered_as_it_is_set() {
+    let bounds = r#"{"message_bytes_max": 100000, "recipients_max": 123, "messages_per_connection": 7}"#;
+    let listener = House::new().open_as(with(bounds));
+    let mut client = Client::greeted_at(listener.address()).await;
+    let offered = client.ask("EHLO client.example").await;
+    for line in ["250-SIZE 100000\r\n", "LIMITS MAILMAX=7 RCPTMAX=123\r\n"] {
+        assert!(offered.contains(line), "{offered}");
+    }
+}
