@@ -49,3 +49,5 @@ mod store_crash;
 mod store_faults;
 #[path = "../store_model.rs"]
 mod store_model;
+#[path = "../stories.rs"]
+mod stories;
