@@ -20,7 +20,7 @@ pub fn from(peers: [&str; 2], database: &Path) -> Vec<Kept> {
     let rows = ids.query_map(peers, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
     rows.map(|row| {
         let (id, sender, envelope): (String, _, _) = row.unwrap();
-        let recipients = texts(&store, "SELECT recipient FROM deliveries WHERE message_id = ?1 ORDER BY id", &id);
+        let recipients = texts(&store, "SELECT recipient FROM deliveries WHERE message_id = ?1 ORDER BY recipient", &id);
         let details = texts(&store, "SELECT details FROM deliveries WHERE message_id = ?1 ORDER BY id", &id);
         let envelope = [vec![envelope], details].concat().join(" ");
         Kept { sender, recipients, envelope, bytes: body(&store, &id) }
@@ -57,7 +57,11 @@ impl Kept {
                 let sender = self.sender.clone().unwrap_or_else(|| "<>".into());
                 (sender == *address, sender)
             }
-            Promise::Recipients(addresses) => (self.recipients == *addresses, self.recipients.join(", ")),
+            Promise::Recipients(addresses) => {
+                let mut addresses = addresses.clone();
+                addresses.sort();
+                (self.recipients == addresses, self.recipients.join(", "))
+            }
             Promise::Header(name, pattern) => match self.fields().into_iter().find(|(field, _)| is(field, name)) {
                 Some((_, value)) => (pattern.fits(&value), value),
                 None => (false, "no such field".into()),
