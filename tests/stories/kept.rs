@@ -20,7 +20,8 @@ pub fn from(peers: [&str; 2], database: &Path) -> Vec<Kept> {
     let rows = ids.query_map(peers, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
     rows.map(|row| {
         let (id, sender, envelope): (String, _, _) = row.unwrap();
-        let recipients = texts(&store, "SELECT recipient FROM deliveries WHERE message_id = ?1 ORDER BY recipient", &id);
+        let recipients =
+            texts(&store, "SELECT recipient FROM deliveries WHERE message_id = ?1 ORDER BY recipient", &id);
         let details = texts(&store, "SELECT details FROM deliveries WHERE message_id = ?1 ORDER BY id", &id);
         let envelope = [vec![envelope], details].concat().join(" ");
         Kept { sender, recipients, envelope, bytes: body(&store, &id) }
