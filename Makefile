@@ -4,7 +4,7 @@ CARGO ?= cargo
 
 # In this order, also under make -j: each step wants the cores for itself.
 .NOTPARALLEL:
-.PHONY: test packages fmt clippy unit lint build run bench crash fuzz audit notice rfcs
+.PHONY: test packages fmt clippy unit lint build run bench crash model fuzz audit notice rfcs
 
 test: packages fmt clippy unit lint
 
@@ -53,6 +53,10 @@ fuzz:
 		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --target-dir target/fuzz $$target fuzz/found/$$target fuzz/corpus/$$target -- \
 			-max_total_time=$(FUZZ_SECONDS) -max_len=6000 -timeout=10 || exit 1; \
 	done
+
+# A million random SMTP dialogues against the model; `make test` has the first hundred thousand.
+model:
+	$(CARGO) test --locked --release --test all smtp_model -- --ignored --nocapture
 
 # Known advisories against Cargo.lock; needs cargo-audit or cargo-deny.
 audit:

@@ -39,6 +39,8 @@ mod limits;
 mod pipelines;
 #[path = "../rfcs.rs"]
 mod rfcs;
+#[path = "../smtp_model.rs"]
+mod smtp_model;
 #[path = "../store_backup.rs"]
 mod store_backup;
 #[path = "../store_both.rs"]
@@ -49,3 +51,5 @@ mod store_crash;
 mod store_faults;
 #[path = "../store_model.rs"]
 mod store_model;
+#[path = "../stories.rs"]
+mod stories;
