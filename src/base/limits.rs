@@ -101,10 +101,9 @@ pub const DATA_READ_BYTES: usize = 64 << 10;
 /// RFC 5321 4.5.3.2.5: the longest pause between two blocks of a message.
 pub const DATA_PAUSE_MAX: Duration = Duration::from_secs(180);
 
-/// A message has this long, and a second more for each so many bytes that have come: a slow line sends a
-/// megabyte in half an hour, a client that only holds the connection is sent away.
+/// A message has this long, and a second more for each `data_rate_min` bytes that have come: a slow line
+/// sends a megabyte in half an hour, a client that only holds the connection is sent away.
 pub const DATA_GRACE: Duration = Duration::from_secs(120);
-pub const DATA_BYTES_PER_SECOND_MIN: u64 = 512;
 
 /// What is written down of one conversation.
 pub const TRANSCRIPT_BYTES_MAX: usize = 256 << 10;
@@ -203,58 +202,6 @@ pub const LOGIN_FAILURES_BAN_NET: u32 = 60;
 
 /// How long it is sent away.
 pub const LOGIN_BAN: Duration = Duration::from_secs(900);
-// --- mail as it is received ---------------------------------------------------------------------
-
-/// RFC 5321 4.5.3.1.7: at least 64 KiB of message are taken.
-pub const MESSAGE_BYTES_MIN: u32 = 64 << 10;
-
-/// What `recipients_max` can be set to. RFC 5321 4.5.3.1.8: at least 100; at most what one commit can
-/// write in a second.
-pub const RECIPIENTS_MIN: u32 = 100;
-pub const RECIPIENTS_MAX: u32 = 10_000;
-
-/// What `received_max` can be set to. RFC 5321 6.3: the threshold is large, normally at least 100; a mail
-/// with a thousand hops goes in a circle.
-pub const RECEIVED_MIN: u32 = 25;
-pub const RECEIVED_MAX: u32 = 1_000;
-
-/// What `messages_per_connection` can be set to.
-pub const MESSAGES_PER_CONNECTION_MAX: u32 = 1_000_000;
-
-/// What `body_memory` can be set to, in bytes: a terabyte is no budget any more.
-pub const BODY_MEMORY_MAX: u64 = 1 << 40;
-
-/// What `data_rate_min` can be set to, in bytes a second: faster than that are not all good clients.
-pub const DATA_RATE_MAX: u32 = 1 << 20;
-
-// --- limits on sending --------------------------------------------------------------------------
-
-/// Limits in memory of which something is spent, in all: each is about 100 bytes. Beyond it mail that
-/// needs another one waits.
-pub const LIMIT_BUCKETS_MAX: usize = 500_000;
-
-/// Tables of buckets below this are not swept: it would gain nothing.
-pub const SWEEP_MIN: usize = 1_024;
-
-/// How many windows ahead of now a bucket is believed to be full: several nodes that spend at once
-/// overshoot; beyond this a clock was wrong.
-pub const LIMIT_WINDOWS_AHEAD_MAX: i64 = 4;
-
-/// How often what was spent is saved: a crash forgets this much, and other nodes learn of it this late.
-pub const LIMITS_SAVE_EVERY: Duration = Duration::from_secs(5);
-
-/// Limits saved in one transaction: each is a statement, and mail waits behind them.
-pub const LIMITS_SAVED_AT_ONCE: usize = 100;
-
-/// Limits read at once.
-pub const LIMITS_PAGE_ROWS: i64 = 2_000;
-
-/// How far back changed limits are read again: a change is dated before it is committed, and may take
-/// `STORE_ANSWER_MAX` to get there.
-pub const LIMITS_OVERLAP: Duration = Duration::from_secs(90);
-
-/// How long a saved limit is kept after it ran empty: clocks of nodes differ.
-pub const LIMITS_KEPT: Duration = Duration::from_secs(3_600);
 
 // --- mail as it is received ---------------------------------------------------------------------
 

@@ -48,11 +48,12 @@ pub(super) async fn serve(
     let record = door.transcripts.iter().any(|net| net.contains(&peer.ip()));
     let begin = || Transcript::begin(&context.transcripts, word, (&visit.id, peer), context.clock.now());
     let transcript = record.then(begin);
+    let data_rate_min = door.smtp.data_rate_min;
     let mut client = Client::new(door, context.deciders.clone(), peer.ip());
     let refused = refused.or_else(|| client.banned());
     let session = Session::new(client.offer(channel), context.clock.clone(), context.random.clone());
     let memory = Memory { budget: context.bodies.clone(), share: None };
-    let mut talk = Talk { session, client, visit: &visit, out: Vec::new(), memory, transcript };
+    let mut talk = Talk { session, client, visit: &visit, out: Vec::new(), memory, data_rate_min, transcript };
     let end = match refused {
         Some(reply) => talk.send_away(stream, channel, &reply).await,
         None => talk.over(stream, channel, tls).await,
@@ -71,6 +72,7 @@ struct Talk<'a> {
     visit: &'a Visit,
     out: Vec<u8>,
     memory: Memory,
+    data_rate_min: u32,
     transcript: Option<Transcript>,
 }
 
@@ -151,7 +153,7 @@ impl Talk<'_> {
     /// packet are answered in one write (RFC 2920 3.2).
     async fn converse<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) -> Ended {
         let mut lines = Lines::default();
-        let mut patience = Patience::new(Instant::now());
+        let mut patience = Patience::new(Instant::now(), self.data_rate_min);
         loop {
             let step = self.answer_all(&mut lines).await;
             if !self.memory.holds(self.session.held()) {

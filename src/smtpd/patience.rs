@@ -7,6 +7,8 @@ use tokio::time::{Duration, Instant};
 pub(super) struct Patience {
     /// When we last said something: the begin of the next command.
     since: Instant,
+    /// The least that a message must bring.
+    bytes_per_second: f64,
     /// The message that is coming in.
     message: Option<Message>,
 }
@@ -17,8 +19,8 @@ struct Message {
 }
 
 impl Patience {
-    pub fn new(now: Instant) -> Self {
-        Self { since: now, message: None }
+    pub fn new(now: Instant, data_rate_min: u32) -> Self {
+        Self { since: now, bytes_per_second: f64::from(data_rate_min.max(1)), message: None }
     }
 
     /// We said something: what comes next has its own time.
@@ -39,7 +41,7 @@ impl Patience {
             return self.since + limits::COMMAND_MAX;
         }
         let message = self.message.get_or_insert(Message { began: now, bytes: 0 });
-        let earned = Duration::from_secs_f64(message.bytes as f64 / limits::DATA_BYTES_PER_SECOND_MIN as f64);
+        let earned = Duration::from_secs_f64(message.bytes as f64 / self.bytes_per_second);
         // RFC 5321 4.5.3.2.5: a pause within data is granted as much time as its client grants us.
         (message.began + limits::DATA_GRACE + earned).min(now + limits::DATA_PAUSE_MAX)
     }
@@ -52,7 +54,7 @@ mod tests {
     #[test]
     fn a_byte_now_and_then_moves_nothing() {
         let begin = Instant::now();
-        let mut patience = Patience::new(begin);
+        let mut patience = Patience::new(begin, 512);
         let (first, later) = (patience.deadline(false, begin), begin + limits::COMMAND_MAX / 2);
         patience.heard(1);
         assert_eq!(patience.deadline(false, later), first);
@@ -63,11 +65,11 @@ mod tests {
     #[test]
     fn a_message_earns_its_time_by_its_bytes() {
         let begin = Instant::now();
-        let mut patience = Patience::new(begin);
+        let mut patience = Patience::new(begin, 512);
         let mut now = begin;
         assert_eq!(patience.deadline(true, now), begin + limits::DATA_GRACE);
         // A byte every ten seconds comes to its end; twice the least rate never does.
-        let mut slow = Patience::new(begin);
+        let mut slow = Patience::new(begin, 512);
         while now < slow.deadline(true, now) {
             slow.heard(1);
             now += Duration::from_secs(10);
@@ -76,7 +78,7 @@ mod tests {
         for second in 0..1_000 {
             let now = begin + Duration::from_secs(second);
             assert!(patience.deadline(true, now) > now);
-            patience.heard(2 * limits::DATA_BYTES_PER_SECOND_MIN as usize);
+            patience.heard(2 * 512);
         }
     }
 }
