@@ -58,8 +58,9 @@ pub(super) async fn serve(
         Some(reply) => talk.send_away(stream, channel, &reply).await,
         None => talk.over(stream, channel, tls).await,
     };
-    let (commands, errors) = (talk.session.commands(), talk.session.errors());
-    ConnectionClosed { door: word, peer, commands, errors, after: started.elapsed(), end }.record();
+    let session = &talk.session;
+    let (messages, commands, errors) = (session.messages(), session.commands(), session.errors());
+    ConnectionClosed { door: word, peer, messages, commands, errors, after: started.elapsed(), end }.record();
     if let Some(transcript) = talk.transcript {
         transcript.keep().await;
     }

@@ -57,6 +57,7 @@ impl End {
 pub(super) struct ConnectionClosed {
     pub door: &'static str,
     pub peer: SocketAddr,
+    pub messages: u32,
     pub commands: u32,
     pub errors: u32,
     pub after: Duration,
@@ -65,7 +66,7 @@ pub(super) struct ConnectionClosed {
 
 impl Happening for ConnectionClosed {
     fn record(self) {
-        let Self { door, peer, commands, errors, after, end } = self;
+        let Self { door, peer, messages, commands, errors, after, end } = self;
         let why = end.in_words();
         match &end {
             End::Closed(Close::Quit) | End::Gone | End::Draining | End::NoTls => {}
@@ -74,7 +75,7 @@ impl Happening for ConnectionClosed {
         }
         let detail = if let End::Io(error) = &end { Some(tracing::field::display(error)) } else { None };
         let after_ms = after.as_millis() as u64;
-        tracing::info!(door, %peer, commands, errors, after_ms, why, detail, "connection closed");
+        tracing::info!(door, %peer, messages, commands, errors, after_ms, why, detail, "connection closed");
     }
 }
 

@@ -181,7 +181,7 @@ impl Session {
         match result {
             Ok(reply) => {
                 self.messages += 1;
-                self.commands = 0;
+                self.idle_commands = 0;
                 self.say(&reply, out)
             }
             Err(reply) => self.say(&reply, out),

@@ -137,6 +137,8 @@ pub struct Session {
     logged_in: bool,
     messages: u32,
     commands: u32,
+    /// Of these, since the last message.
+    idle_commands: u32,
     errors: u32,
 }
 
@@ -150,7 +152,18 @@ pub struct Hello {
 impl Session {
     pub fn new(offer: Offer, clock: Clock, random: Random) -> Self {
         let state = State::Idle;
-        Self { offer, clock, random, state, hello: None, logged_in: false, messages: 0, commands: 0, errors: 0 }
+        Self {
+            offer,
+            clock,
+            random,
+            state,
+            hello: None,
+            logged_in: false,
+            messages: 0,
+            commands: 0,
+            idle_commands: 0,
+            errors: 0,
+        }
     }
 
     pub fn hello(&self) -> Option<&Hello> {
@@ -290,6 +303,11 @@ impl Session {
         Some(Step::Close(Close::Decided))
     }
 
+    fn count_command(&mut self) {
+        self.commands += 1;
+        self.idle_commands += 1;
+    }
+
     /// Writes a reply; a client that makes mistakes has only so many.
     fn say(&mut self, reply: &Reply, out: &mut Vec<u8>) -> Option<Step> {
         if reply.code() >= 500 {
@@ -302,7 +320,7 @@ impl Session {
     fn lose_patience(&mut self, out: &mut Vec<u8>) -> Option<Step> {
         let (text, close) = if self.errors >= limits::COMMAND_ERRORS_MAX {
             ("too many errors, closing", Close::TooManyErrors)
-        } else if self.commands >= limits::COMMANDS_WITHOUT_MAIL_MAX {
+        } else if self.idle_commands >= limits::COMMANDS_WITHOUT_MAIL_MAX {
             ("too many commands without mail, closing", Close::TooManyCommands)
         } else {
             return None;
@@ -318,7 +336,7 @@ impl Session {
             }
             Line::Whole(bytes) => self.hear_command(bytes, out),
             Line::TooLong => {
-                self.commands += 1;
+                self.count_command();
                 self.leave_exchange();
                 self.say(&Reply::new(500, 5, 2, "line too long"), out)
             }
@@ -341,7 +359,7 @@ impl Session {
     }
 
     fn hear_command(&mut self, line: &[u8], out: &mut Vec<u8>) -> Option<Step> {
-        self.commands += 1;
+        self.count_command();
         // RFC 5321 2.3.1, RFC 6531 3.3: ASCII or UTF-8, without control characters.
         let text = std::str::from_utf8(line).ok().filter(|text| !text.chars().any(char::is_control));
         let Some(text) = text else {
