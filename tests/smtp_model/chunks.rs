@@ -1,6 +1,6 @@
 //! The model's chunks (RFC 3030).
 
-use super::line_ends::{Bare, has_bare, with_crlf, without_open_cr};
+use super::line_ends::{Bare, has_bare, kept_so_far, with_crlf};
 use super::model::{At, Chunks, Heard, MESSAGE_BYTES_MAX, Model, Transaction};
 
 impl Model {
@@ -15,7 +15,7 @@ impl Model {
             Some(Transaction { chunks: Chunks::Refused, .. }) => Some("503 5.5.1"),
             Some(transaction) => transaction.nobody().or_else(|| {
                 let Chunks::Some(before) = &transaction.chunks else { return too_large(bytes) };
-                too_large(with_crlf(without_open_cr(before), self.bare(transaction)).len() + bytes)
+                too_large(kept_so_far(before, self.bare(transaction)).len() + bytes)
             }),
         };
         if bytes == 0 {
@@ -58,7 +58,7 @@ impl Model {
         // A CR at the end of a chunk may find its LF in the next.
         let (known, kept) = match last {
             true => (&all[..], with_crlf(&all, bare)),
-            false => (all.strip_suffix(b"\r").unwrap_or(&all), with_crlf(without_open_cr(&all), bare)),
+            false => (all.strip_suffix(b"\r").unwrap_or(&all), kept_so_far(&all, bare)),
         };
         let fault = match bare == Bare::IsRefused && has_bare(known) {
             true => Some("550 5.5.2"),

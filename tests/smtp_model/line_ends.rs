@@ -27,9 +27,10 @@ pub fn has_bare(bytes: &[u8]) -> bool {
     })
 }
 
-pub fn without_open_cr(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().rposition(|byte| *byte != b'\r').map_or(0, |at| at + 1);
-    &bytes[..end]
+/// What is kept of a part of a message: a CR at its end may find its LF in the next.
+pub fn kept_so_far(bytes: &[u8], bare: Bare) -> Vec<u8> {
+    let closed = bytes.iter().rposition(|byte| *byte != b'\r').map_or(0, |at| at + 1);
+    with_crlf(if bare == Bare::Stays { bytes } else { &bytes[..closed] }, bare)
 }
 
 /// Every run of CR, with its LF if it has one, and every other LF becomes one CRLF.
