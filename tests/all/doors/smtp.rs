@@ -2,10 +2,12 @@
 
 use super::{Client, House, Tls, any_port, door};
 use gatepost::base::limits;
-use gatepost::smtpd::{self, settings::PlainAuth};
+use gatepost::smtpd;
+use gatepost::smtpd::settings::{Kind, PlainAuth};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 const FOREVER: Duration = Duration::from_secs(30);
@@ -172,4 +174,62 @@ async fn a_conversation_is_written_down_on_request_without_its_passwords() {
     );
     assert!(!text.contains("YXBw") && !text.contains("c2VjcmV0"), "{text}");
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// A door to the world, in a message to the postmaster, who always takes mail.
+async fn in_data(house: &House) -> (smtpd::OpenListener, Client<TcpStream>) {
+    let listener = house.open_as(smtpd::Door { kind: Kind::Mx, ..door(Tls::None) });
+    let mut client = Client::greeted_at(listener.address()).await;
+    client.say(b"HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<postmaster>\r\nDATA\r\n").await;
+    for code in ["250 ", "250 ", "250 ", "354 "] {
+        let reply = client.reply().await;
+        assert!(reply.starts_with(code), "{reply}");
+    }
+    (listener, client)
+}
+
+#[tokio::test]
+async fn a_message_beyond_the_memory_of_all_is_refused_for_now_and_gives_it_back() {
+    let house = House::new();
+    let (_listener, mut client) = in_data(&house).await;
+    for _ in 0..40 {
+        client.say(&[b'x'; 64 << 10]).await;
+        client.say(b"\r\n").await;
+    }
+    let reply = client.ask("\r\n.").await;
+    assert!(reply.starts_with("452 4.3.1 "), "{reply}");
+    assert!(client.ask("NOOP").await.starts_with("250 "));
+    assert_eq!(house.context.bodies.taken(), 0);
+}
+
+#[tokio::test]
+async fn a_message_under_way_is_heard_to_its_end_before_the_door_closes() {
+    let house = House::new();
+    let (listener, mut client) = in_data(&house).await;
+    client.say(b"Subject: late\r\n").await;
+    listener.close();
+    listener.closed().await;
+    // Nobody's tenant is known here: what matters is that there was an answer.
+    let reply = client.ask("\r\ntext\r\n.").await;
+    assert!(reply.starts_with("451 4.3.0 "), "{reply}");
+    assert!(client.rest().await.starts_with("421 4.3.2 "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_only_trickles_is_cut() {
+    let house = House::new();
+    let (_listener, mut client) = in_data(&house).await;
+    let began = Instant::now();
+    let trickle = async {
+        loop {
+            if client.stream.write_all(b"x\r\n").await.is_err() || client.stream.flush().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    };
+    let _ = tokio::time::timeout(limits::DATA_GRACE + Duration::from_secs(60), trickle).await;
+    let heard = client.rest().await;
+    assert!(heard.starts_with("421 4.4.2 "), "{heard}");
+    assert!(began.elapsed() >= limits::DATA_GRACE);
 }
