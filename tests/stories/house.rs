@@ -67,7 +67,11 @@ impl House {
     }
 
     pub fn database(&self) -> PathBuf {
-        self.folder.join("data/gatepost.db")
+        self.data("gatepost.db")
+    }
+
+    pub fn data(&self, name: &str) -> PathBuf {
+        self.folder.join("data").join(name)
     }
 
     /// What the daemon logged about this address.

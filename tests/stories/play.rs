@@ -4,18 +4,21 @@
 use super::house::House;
 use super::kept::{self, Kept};
 use super::scram::Scram;
-use super::script::{Offers, Step, Story};
+use super::script::{Offers, Step, Story, UNMET};
 use super::wire::Wire;
 use super::words::{Here, Pattern};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Tells the story of this name, and once more in single bytes if it asks for that.
+/// Tells the story of this name, and once more in single bytes if it asks for that. One that is unmet must
+/// not be true yet: whoever makes it true takes that line away.
 pub fn tell(name: &str) {
     let path = super::transcripts().join(format!("{name}.smtp"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
-    if let Err(why) = try_to_tell(name, &text) {
-        panic!("{why}");
+    match (try_to_tell(name, &text), text.lines().any(|line| line == UNMET)) {
+        (Ok(()), false) | (Err(_), true) => {}
+        (Ok(()), true) => panic!("{name} is met now: remove its line `{UNMET}`"),
+        (Err(why), false) => panic!("{why}"),
     }
 }
 
@@ -43,7 +46,8 @@ struct Telling {
 
 impl Telling {
     fn of(name: &str, text: &str, byte_by_byte: bool) -> Self {
-        let here = Here { me: an_address_of_ones_own(), other: an_address_of_ones_own(), n: 1 };
+        let (me, other) = addresses_of_ones_own();
+        let here = Here { me, other, n: 1 };
         let story = Story::read(text, &here).unwrap_or_else(|why| panic!("{name}.smtp: {why}"));
         let house = House::given(&story.given);
         let name = if byte_by_byte { format!("{name}, byte by byte") } else { name.to_owned() };
@@ -129,7 +133,8 @@ impl Telling {
                 break;
             }
         }
-        let head = self.offered[0].replacen('-', " ", 1);
+        let (code, text) = self.offered[0].split_at_checked(4).ok_or("no code")?;
+        let head = format!("{} {text}", &code[..3]);
         if first.fits(&head) { Ok(()) } else { Err(head) }
     }
 
@@ -185,9 +190,10 @@ impl Telling {
     }
 }
 
-/// All of 127.0.0.0/8 is this machine: what came from an address came from one telling of a story.
-fn an_address_of_ones_own() -> String {
+/// All of 127.0.0.0/8 is this machine: what came from these came from one telling of a story. One to
+/// connect from, and one of the upper half for a client behind a balancer.
+fn addresses_of_ones_own() -> (String, String) {
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     let [_, b, c, d] = (TAKEN.fetch_add(1, Ordering::Relaxed) + (1 << 16) + 1).to_be_bytes();
-    format!("127.{b}.{c}.{d}")
+    (format!("127.{b}.{c}.{d}"), format!("127.{}.{c}.{d}", b | 0x80))
 }

@@ -3,6 +3,9 @@
 
 use super::words::{Here, Pattern, bytes};
 
+/// A line that admits that the story is not true yet.
+pub const UNMET: &str = "unmet";
+
 pub struct Story {
     /// Which daemon it is told to.
     pub given: String,
@@ -72,6 +75,7 @@ impl Story {
                 continue;
             }
             match line {
+                UNMET => {}
                 "again byte by byte" => story.again_byte_by_byte = true,
                 line if line.starts_with("given ") => story.given = line["given ".len()..].to_owned(),
                 line => {
@@ -153,7 +157,7 @@ fn read_promise(text: &str, here: &Here) -> Result<Step, String> {
         None => (1, text),
     };
     let words = |text: &str| text.split(", ").map(str::to_owned).collect();
-    let promise = match text.split_once(": ").unwrap_or((text, "")) {
+    let promise = match text.split_once(": ").unwrap_or((text.trim_end_matches(':'), "")) {
         ("sender", address) => Promise::Sender(address.to_owned()),
         ("recipients", list) => Promise::Recipients(words(list)),
         ("body", text) => Promise::Body(bytes(text, here)?),
