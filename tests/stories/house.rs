@@ -15,6 +15,7 @@ const WATCHDOG: &str = r#"
 folder=$1; shift
 trap '' INT HUP
 "$@" & daemon=$!
+exec >/dev/null 2>&1
 read -r word
 kill -KILL "$daemon"
 wait "$daemon"
