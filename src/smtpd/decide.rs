@@ -26,7 +26,8 @@ use crate::{receive, submit};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-const NO_LONGER: Reply = Reply::new(535, 7, 8, "this login is not valid any more, log in again");
+/// RFC 4954 6
+const NO_LONGER: Reply = Reply::new(530, 7, 0, "this login is not valid any more, connect and log in again");
 
 /// The rooms that know.
 pub struct Deciders {
@@ -111,21 +112,28 @@ impl Client {
     fn may_log_in_in_the_clear(&self) -> bool {
         match self.door.plain_auth {
             PlainAuth::Tls => false,
-            PlainAuth::Loopback => self.whence.address().is_loopback(),
-            PlainAuth::Networks => self.whence.address().is_loopback() || self.is_in_a_network(),
+            PlainAuth::Loopback => self.is_on_this_machine(),
+            PlainAuth::Networks => self.is_on_this_machine() || self.is_in_a_network(),
         }
     }
 
     fn may_send_in_the_clear(&self) -> bool {
         match self.door.plain_auth {
             PlainAuth::Tls => false,
-            PlainAuth::Loopback => self.whence.address().is_loopback(),
+            PlainAuth::Loopback => self.is_on_this_machine(),
             PlainAuth::Networks => true,
         }
     }
 
+    /// A proxy on this machine that names nobody may speak for anybody.
+    fn is_on_this_machine(&self) -> bool {
+        matches!(self.whence, Whence::Client(address) if address.is_loopback())
+    }
+
     fn is_in_a_network(&self) -> bool {
-        self.deciders.directory.load().credential_at(self.whence.address()).is_some()
+        let Whence::Client(address) = self.whence else { return false };
+        let directory = self.deciders.directory.load();
+        directory.credential_at(address).is_some_and(|entry| entry.disabled_at.is_none())
     }
 
     pub async fn decide(&mut self, ask: Ask, session: &Session) -> Answer {
@@ -161,7 +169,11 @@ impl Client {
         if self.deciders.logins.still_stands(submitter) { Ok(()) } else { Err(NO_LONGER) }
     }
 
+    /// Our own domains take mail here, whatever our view of the DNS says of them.
     async fn reachable(&self, domain: &DomainName) -> Reachable {
+        if self.deciders.directory.load().serves(domain) {
+            return Reachable::Yes;
+        }
         match self.deciders.resolver.mx(domain).await.map(|answer| answer.value) {
             Ok(Mx::Null) => Reachable::NullMx,
             Ok(Mx::Hosts(_) | Mx::Implicit) => Reachable::Yes,

@@ -361,7 +361,9 @@ impl Session {
     fn hear_command(&mut self, line: &[u8], out: &mut Vec<u8>) -> Option<Step> {
         self.count_command();
         // RFC 5321 2.3.1, RFC 6531 3.3: ASCII or UTF-8, without control characters.
-        let text = std::str::from_utf8(line).ok().filter(|text| !text.chars().any(char::is_control));
+        // RFC 5321 4.1.1: white space at the end is tolerated, tabs too.
+        let line = std::str::from_utf8(line).map(|text| text.trim_end_matches([' ', '\t']));
+        let text = line.ok().filter(|text| !text.chars().any(char::is_control));
         let Some(text) = text else {
             return self.say(&Reply::new(501, 5, 2, "commands are printable ASCII or UTF-8"), out);
         };
