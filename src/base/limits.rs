@@ -77,8 +77,8 @@ pub const LINGER_BYTES_MAX: usize = 64 << 10;
 /// RFC 5321 4.5.3.1.4: a command line is at most 512 octets with its CRLF.
 pub const COMMAND_BYTES_MAX: usize = 512;
 
-/// MAIL and RCPT with the parameters of all extensions (RFC 1870 adds 26 octets, RFC 3461 up to 528, RFC
-/// 4865 34, RFC 4954 500, RFC 6152 17, RFC 6531 10, and a UTF-8 address its length).
+/// MAIL and RCPT with the parameters of all extensions. In octets, 26 for SIZE, 17 for BODY, 10 for SMTPUTF8, 34
+/// for FUTURERELEASE, 500 for AUTH=, 528 for those of DSN, and what a UTF-8 address needs.
 pub const PATH_LINE_BYTES_MAX: usize = 2048;
 
 /// RFC 4954 4: AUTH and the lines of its dialogue; OAuth tokens fill them.
