@@ -36,6 +36,7 @@ run:
 bench:
 	$(CARGO) bench --locked --bench micro
 	$(CARGO) bench --locked --bench writer
+	$(CARGO) bench --locked --bench accept
 
 # kill -9 under load, again and again: minutes, so not part of `make test`.
 crash:

@@ -4,6 +4,8 @@
 mod faults;
 #[path = "../support/mails.rs"]
 mod mails;
+#[path = "../support/peers.rs"]
+mod peers;
 #[path = "../support/ports.rs"]
 mod ports;
 #[path = "../support/postgres.rs"]
@@ -17,6 +19,8 @@ mod stores;
 #[path = "../support/worker.rs"]
 mod worker;
 
+#[path = "../clients.rs"]
+mod clients;
 mod config;
 #[path = "../daemon.rs"]
 mod daemon;

@@ -269,7 +269,7 @@ struct User {
 
 impl Programs {
     /// The newest programs on this machine: in PATH, where Debian's packages put them, or unpacked
-    /// under `target/peers` by `make packages`. `folder` takes a copy when only that can be reached.
+    /// under `target/peers/postgresql` by `make packages`. `folder` takes a copy when only that can be reached.
     fn find(folder: &Path) -> Programs {
         let Some(found) =
             places().into_iter().find(|place| place.join("initdb").exists() && place.join("postgres").exists())
@@ -290,7 +290,7 @@ impl Programs {
             let done = Command::new("cp").arg("-r").arg(&unpacked).arg(&copy).status().expect("cp runs");
             assert!(done.success(), "copying {}", unpacked.display());
             chown(folder, Some(user.uid), Some(user.gid)).expect("root gives a folder away");
-            let inside = programs.folder.strip_prefix(&unpacked).expect("found below target/peers");
+            let inside = programs.folder.strip_prefix(&unpacked).expect("found below target/peers/postgresql");
             programs.folder = copy.join(inside);
         }
         programs
@@ -345,7 +345,7 @@ impl Programs {
 
 /// Where `make packages` unpacks what is not installed.
 fn peers() -> Option<PathBuf> {
-    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers");
+    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/postgresql");
     peers.exists().then_some(peers)
 }
 
