@@ -10,6 +10,8 @@ mod directory;
 mod keys;
 #[path = "daemon/logs.rs"]
 mod logs;
+#[path = "daemon/mail.rs"]
+mod mail;
 #[path = "daemon/notify.rs"]
 mod notify;
 #[path = "daemon/password.rs"]
