@@ -52,6 +52,8 @@ pub struct Offer {
     pub line_ends: LineEnds,
     pub message_bytes_max: usize,
     pub recipients_max: usize,
+    /// Of all messages of a connection together.
+    pub recipients_per_connection: u32,
     pub messages_max: u32,
     /// How far ahead mail may be held; none where that is not offered.
     pub hold_max: Option<Duration>,

@@ -104,6 +104,7 @@ impl Client {
             },
             message_bytes_max: door.smtp.message_bytes_max as usize,
             recipients_max: door.smtp.recipients_max as usize,
+            recipients_per_connection: door.smtp.recipients_per_connection,
             messages_max: door.smtp.messages_per_connection,
             hold_max: (role == Role::Submission).then_some(limits::HOLD_MAX),
         }

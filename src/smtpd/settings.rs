@@ -55,6 +55,8 @@ settings! {
             within limits::MESSAGE_BYTES_MIN..=limits::BODY_BYTES_MAX as u32,
         /// Recipients of one message.
         live recipients_max: u32 = default(1_000) within limits::RECIPIENTS_MIN..=limits::RECIPIENTS_MAX,
+        /// Recipients on one connection, of all its messages together.
+        live recipients_per_connection: u32 = default(100_000) within limits::RECIPIENTS_MIN..=u32::MAX,
         /// Messages on one connection; then the client is asked to come again.
         live messages_per_connection: u32 = default(1_000) within 1..=limits::MESSAGES_PER_CONNECTION_MAX,
         /// Received headers in a message; more of them, and it goes in a circle.

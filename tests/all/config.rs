@@ -354,6 +354,7 @@ pub const CHANGES: &[(&str, &str, &str)] = &[
     ("smtp.connection_rate", "600/minute", "601/minute"),
     ("smtp.message_bytes_max", "message_bytes_max = 52428800", "message_bytes_max = 52428801"),
     ("smtp.recipients_max", "recipients_max = 1000", "recipients_max = 999"),
+    ("smtp.recipients_per_connection", "recipients_per_connection = 100000", "recipients_per_connection = 99999"),
     ("smtp.messages_per_connection", "messages_per_connection = 1000", "messages_per_connection = 999"),
     ("smtp.received_max", "received_max = 100", "received_max = 99"),
     ("smtp.body_memory", "body_memory = 268435456", "body_memory = 268435457"),

@@ -123,6 +123,7 @@ fn offer(door: Door, tls: bool) -> Offer {
         line_ends: if submission { LineEnds::Normalise } else { LineEnds::Refuse },
         message_bytes_max: model::MESSAGE_BYTES_MAX,
         recipients_max: model::RECIPIENTS_MAX,
+        recipients_per_connection: u32::MAX,
         messages_max: model::MESSAGES_MAX,
         hold_max: submission.then_some(Duration::from_secs(3600)),
     }

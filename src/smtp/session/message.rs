@@ -83,10 +83,12 @@ impl Session {
         };
         let smtputf8 = transaction.envelope.params.smtputf8;
         // RFC 5321 4.5.3.1.8, 4.5.3.1.10: at least 100, then 452; those accepted stay.
-        let full = transaction.envelope.recipients.len() >= self.offer.recipients_max;
-        let parsed = match full {
-            true => Err(Reply::new(452, 5, 3, "too many recipients for one message, send another")),
-            false => command::parse_rcpt(rest, smtputf8, &self.offer.hostname),
+        let parsed = if transaction.envelope.recipients.len() >= self.offer.recipients_max {
+            Err(Reply::new(452, 5, 3, "too many recipients for one message, send another"))
+        } else if self.recipients >= self.offer.recipients_per_connection {
+            Err(Reply::new(452, 5, 3, "too many recipients for one connection, open another"))
+        } else {
+            command::parse_rcpt(rest, smtputf8, &self.offer.hostname)
         };
         match parsed {
             Err(reply) => {
@@ -110,6 +112,7 @@ impl Session {
     ) -> Option<Step> {
         let reply = match result {
             Ok(()) => {
+                self.recipients += 1;
                 // The same recipient twice gets the message once.
                 let recipients = &mut transaction.envelope.recipients;
                 if !recipients.iter().any(|known| known.address == recipient.address) {

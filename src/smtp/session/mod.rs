@@ -136,6 +136,7 @@ pub struct Session {
     hello: Option<Hello>,
     logged_in: bool,
     messages: u32,
+    recipients: u32,
     commands: u32,
     /// Of these, since the last message.
     idle_commands: u32,
@@ -160,6 +161,7 @@ impl Session {
             hello: None,
             logged_in: false,
             messages: 0,
+            recipients: 0,
             commands: 0,
             idle_commands: 0,
             errors: 0,

@@ -14,6 +14,7 @@ fn offer(role: Role) -> Offer {
         line_ends: LineEnds::Refuse,
         message_bytes_max: 1000,
         recipients_max: 3,
+        recipients_per_connection: 5,
         messages_max: 2,
         hold_max: None,
     }
@@ -100,6 +101,9 @@ fn bounds_are_polite() {
     assert_eq!(codes(&format!("EHLO c\r\nMAIL FROM:<>\r\n{many}")), "250 250 250 250 250 452 452");
     let message = "MAIL FROM:<>\r\nRCPT TO:<a@d.example>\r\nDATA\r\n.\r\n";
     assert_eq!(codes(&format!("EHLO c\r\n{}", message.repeat(3))), "250 250 250 354 250 250 250 354 250 421");
+    let of_connection =
+        "MAIL FROM:<>\r\nRCPT TO:<a@d.example>\r\nRCPT TO:<b@d.example>\r\nRCPT TO:<c@d.example>\r\nRSET\r\n";
+    assert_eq!(codes(&format!("EHLO c\r\n{}", of_connection.repeat(2))), "250 250 250 250 250 250 250 250 250 452 250");
     assert_eq!(codes("EHLO c\r\nMAIL FROM:<> SIZE=1001\r\nMAIL FROM:<> SIZE=1000\r\n"), "250 552 250");
     assert!(codes(&"FOO\r\n".repeat(30)).ends_with("500 421"));
 }
