@@ -2,8 +2,8 @@
 //! deadlines, brings the session the decisions it asks for, and knows when to stop.
 
 use super::decide::Client;
+use super::door::{Context, Door};
 use super::happenings::{CommandAnswered, ConnectionClosed, ConnectionOpened, End, PlaintextDropped};
-use super::listener::{Context, Door};
 use super::patience::Patience;
 use super::proxy;
 use super::settings::Tls;

@@ -1,25 +1,21 @@
 //! One client's decisions: what the session asks is put to the rooms that know, with all that is known of
 //! the connection.
 
-use super::listener::Door;
+use super::door::{Deciders, Door};
 use super::settings::{BareLineEnds, Kind, PlainAuth};
-use crate::base::clock::Clock;
+use super::starttls::Secured;
 use crate::base::limits;
-use crate::dns::{Failure, Mx, Resolver};
+use crate::dns::{Failure, Mx};
 use crate::mail::domain_name::DomainName;
 use crate::mail::envelope::{Envelope, Recipient, ReversePath};
 use crate::mail::received::{Hop, Protocol};
-use crate::model::directory::DirectoryHandle;
 use crate::model::intake::Intake;
 use crate::model::message::Origin;
-use crate::receive::pipeline::Reception;
 use crate::receive::sender::Reachable;
 use crate::smtp::data::LineEnds;
 use crate::smtp::extension::{Admission, Auth, Channel, Offer, Role};
 use crate::smtp::reply::Reply;
 use crate::smtp::session::{Answer, Ask, Session};
-use crate::submit::login::Logins;
-use crate::submit::pipeline::Submission;
 use crate::submit::submitter::Submitter;
 use crate::submit::whence::Whence;
 use crate::{receive, submit};
@@ -28,19 +24,6 @@ use std::sync::Arc;
 
 /// RFC 4954 6
 const NO_LONGER: Reply = Reply::new(530, 7, 0, "this login is not valid any more, connect and log in again");
-
-/// The rooms that know.
-pub struct Deciders {
-    pub directory: Arc<DirectoryHandle>,
-    pub logins: Arc<Logins>,
-    pub submission: Submission,
-    pub reception: Reception,
-    pub resolver: Resolver,
-    pub clock: Clock,
-}
-
-/// Version and cipher suite.
-pub(super) type Secured = (&'static str, String);
 
 /// What is known of a client, and who it turned out to be.
 pub(super) struct Client {

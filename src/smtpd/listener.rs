@@ -1,77 +1,19 @@
 //! An open SMTP listener: made from a bound socket, changed while it stands, drained at its end.
 
 use super::connection;
-use super::decide::Deciders;
+use super::door::{Context, Door};
 use super::proxy;
-use super::settings::{BareLineEnds, Kind, Listener, PlainAuth, Smtp, Tls};
-use crate::base::budget::Budget;
-use crate::base::clock::Clock;
-use crate::base::random::Random;
+use super::settings::Tls;
 use crate::certs::{Certificates, Tickets};
-use crate::mail::domain_name::DomainName;
 use crate::net::listen::{self, Drained, Listening, Name, Refusal, Serve, Visit};
 use arc_swap::ArcSwap;
-use ipnet::IpNet;
 use rustls::ServerConfig;
 use std::borrow::Cow;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-
-/// What a client finds behind one address.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Door {
-    pub kind: Kind,
-    pub tls: Tls,
-    pub plain_auth: PlainAuth,
-    pub proxies: Vec<IpNet>,
-    pub transcripts: Vec<IpNet>,
-    pub bare_line_ends: Option<BareLineEnds>,
-    pub tickets: Tickets,
-    pub hostname: DomainName,
-    /// What a client may take up.
-    pub smtp: Arc<Smtp>,
-}
-
-impl Door {
-    pub fn new(settings: &Listener, smtp: Arc<Smtp>, hostname: DomainName) -> Self {
-        Self {
-            kind: settings.kind,
-            tls: settings.tls,
-            plain_auth: settings.plain_auth,
-            proxies: settings.proxies.clone(),
-            transcripts: settings.transcripts.clone(),
-            bare_line_ends: settings.bare_line_ends,
-            tickets: settings.session_tickets,
-            hostname,
-            smtp,
-        }
-    }
-
-    /// What it is called in logs and metrics.
-    pub fn word(&self) -> &'static str {
-        match self.kind {
-            Kind::Submission => "submission",
-            Kind::Mx => "mx",
-        }
-    }
-}
-
-/// What every SMTP door of the house shares.
-#[derive(Clone)]
-pub struct Context {
-    pub certificates: Certificates,
-    pub deciders: Arc<Deciders>,
-    /// Memory for the bodies that are being received.
-    pub bodies: Budget,
-    pub clock: Clock,
-    pub random: Random,
-    /// The folder of transcripts.
-    pub transcripts: PathBuf,
-}
 
 pub struct OpenListener {
     address: SocketAddr,

@@ -4,6 +4,7 @@
 
 mod connection;
 mod decide;
+pub mod door;
 mod happenings;
 pub mod listener;
 mod patience;
@@ -12,5 +13,5 @@ pub mod settings;
 mod starttls;
 mod transcript;
 
-pub use decide::Deciders;
-pub use listener::{Context, Door, OpenListener, open};
+pub use door::{Context, Deciders, Door};
+pub use listener::{OpenListener, open};

@@ -1,6 +1,5 @@
 //! From bytes in the clear to TLS, within a deadline: behind STARTTLS, or from the first byte on.
 
-use super::decide::Secured;
 use super::happenings::{HandshakeDone, HandshakeFailed};
 use crate::base::limits;
 use crate::base::observe::Happening;
@@ -11,6 +10,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+/// Version and cipher suite.
+pub(super) type Secured = (&'static str, String);
 
 /// Takes the client's handshake. RFC 3207 4.1: when it fails the connection is of no use to either;
 /// none comes back, and why has been recorded. With it comes what it is made of.
