@@ -132,6 +132,11 @@ pub(super) static ROLLBACK: Statement = Statement::new("ROLLBACK", "ROLLBACK");
 static SNAPSHOT_SQLITE: Statement = Statement::new("SNAPSHOT", "BEGIN");
 static SNAPSHOT_POSTGRES: Statement = Statement::new("SNAPSHOT", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 
+/// Waits for whoever else fills this database, until their transaction is over: also one that was given up and
+/// that the server still works on. (The block gives no row of type void, which the driver could not read.)
+static ALONE_POSTGRES: Statement =
+    Statement::new("ALONE", "DO $$ BEGIN PERFORM pg_advisory_xact_lock(7162053948120); END $$");
+
 static NOW_SQLITE: Statement = Statement::new("NOW", "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS now");
 static NOW_POSTGRES: Statement =
     Statement::new("NOW", "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now");
@@ -203,8 +208,9 @@ impl Engine {
         }
     }
 
-    pub(super) fn own_statements(self) -> [&'static Statement; 7] {
-        [self.begin(), self.begin_snapshot(), &COMMIT, &ROLLBACK, self.now(), self.tables(), self.columns()]
+    pub(super) fn own_statements(self) -> Vec<&'static Statement> {
+        let all = [self.begin(), self.begin_snapshot(), &COMMIT, &ROLLBACK, self.now(), self.tables(), self.columns()];
+        all.into_iter().chain(self.be_alone()).collect()
     }
 
     /// The nth parameter of a statement that is made at run time.
@@ -327,6 +333,14 @@ impl Engine {
         }
         out.push_str(rest);
         out
+    }
+
+    /// What the transaction says first that fills a whole database; a file has one writer anyway.
+    pub(super) fn be_alone(self) -> Option<&'static Statement> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some(&ALONE_POSTGRES),
+        }
     }
 
     /// BEGIN of a reader that sees one moment of the store until its end. SQLite's backup is one statement.

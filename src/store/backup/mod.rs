@@ -231,6 +231,9 @@ async fn restore_server(
     }
     // One transaction, tables and all: after a failure the database is as it was.
     let mut whole = target.begin().await.map_err(|error| failed(error.into()))?;
+    if let Some(alone) = engine.be_alone() {
+        execute(&mut whole, alone, Binds::default()).await.map_err(|error| failed(error.into()))?;
+    }
     for table in copy::tables(&mut whole, engine).await.map_err(&failed)? {
         if label.summary.rows.contains_key(&table.name)
             && !copy::is_empty(&mut whole, &table.name).await.map_err(&failed)?
