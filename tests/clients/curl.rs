@@ -24,11 +24,11 @@ fn submits(url: impl Fn(&House) -> String, words: &[&str]) {
 }
 
 fn starttls(house: &House) -> String {
-    format!("smtp://localhost:{}/client.example", house.starttls.port())
+    format!("smtp://127.0.0.1:{}/client.example", house.starttls.port())
 }
 
 fn implicit(house: &House) -> String {
-    format!("smtps://localhost:{}/client.example", house.implicit.port())
+    format!("smtps://127.0.0.1:{}/client.example", house.implicit.port())
 }
 
 #[test]

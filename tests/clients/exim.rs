@@ -48,7 +48,7 @@ disable_ipv6 = true
 begin routers
 all:
   driver = manualroute
-  route_list = * localhost::{port} byname
+  route_list = * 127.0.0.1::{port} byname
   self = send
   transport = remote
 begin transports

@@ -12,7 +12,7 @@ fn msmtp(house: &House, door: SocketAddr, words: &[&str]) -> Command {
     let port = format!("--port={}", door.port());
     let password = format!("--passwordeval=printf %s '{PASSWORD}'");
     let mut command = Command::new("msmtp");
-    command.args(["--file=/dev/null", "--host=localhost", &port, "--tls=on", &format!("--tls-trust-file={}", ca())]);
+    command.args(["--file=/dev/null", "--host=127.0.0.1", &port, "--tls=on", &format!("--tls-trust-file={}", ca())]);
     command.args(["--domain=client.example", "--timeout=20", "--from", LOGIN, "--user", LOGIN, &password]);
     command.args(words).arg("--").args(["one@elsewhere.example", "two@elsewhere.example"]);
     command.stdin(File::open(message).unwrap());

@@ -13,7 +13,7 @@ fn postfix(house: &House, door: SocketAddr, main: &str) -> (Watched, SocketAddr)
     std::fs::create_dir(&folder).unwrap();
     let takes = crate::ports::loopback();
     let main = format!(
-        "relayhost = [localhost]:{}\nsmtp_tls_CAfile = {}\nsmtp_tls_secure_cert_match = localhost\n{main}",
+        "relayhost = [127.0.0.1]:{}\nsmtp_tls_CAfile = {}\nsmtp_tls_secure_cert_match = localhost\n{main}",
         door.port(),
         ca()
     );
@@ -38,7 +38,7 @@ fn sends(postfix: &Watched, takes: SocketAddr, from: &str, to: &[&str]) -> Strin
 }
 
 fn password(house: &House, door: SocketAddr) -> String {
-    let map = house.yard.write("sasl_passwords", &format!("[localhost]:{} {LOGIN}:{PASSWORD}\n", door.port()));
+    let map = house.yard.write("sasl_passwords", &format!("[127.0.0.1]:{} {LOGIN}:{PASSWORD}\n", door.port()));
     format!(
         "smtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = texthash:{}\nsmtp_sasl_security_options = noanonymous\n",
         map.display()

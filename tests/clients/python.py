@@ -20,7 +20,7 @@ def message():
 
 def private():
     """Connected, and nobody listens."""
-    smtp = smtplib.SMTP("localhost", int(PORT), timeout=20)
+    smtp = smtplib.SMTP("127.0.0.1", int(PORT), timeout=20)
     smtp.ehlo("client.example")
     assert smtp.has_extn("starttls") and not smtp.has_extn("auth"), smtp.esmtp_features
     smtp.starttls(context=TRUST)
@@ -49,7 +49,7 @@ def starttls_and_every_way_to_log_in():
 
 
 def tls_from_the_first_byte():
-    with smtplib.SMTP_SSL("localhost", int(PORT), context=TRUST, timeout=20) as smtp:
+    with smtplib.SMTP_SSL("127.0.0.1", int(PORT), context=TRUST, timeout=20) as smtp:
         smtp.login(LOGIN, PASSWORD)
         smtp.sendmail(LOGIN, TO, message())
 
@@ -78,7 +78,7 @@ def delivery_status_options():
 
 
 def refusals_are_understood():
-    with smtplib.SMTP("localhost", int(PORT), timeout=20) as smtp:
+    with smtplib.SMTP("127.0.0.1", int(PORT), timeout=20) as smtp:
         refused(530, lambda: smtp.sendmail(LOGIN, TO, message()))
     with private() as smtp:
         refused(535, lambda: smtp.login(LOGIN, PASSWORD + "?"))
@@ -87,7 +87,7 @@ def refusals_are_understood():
 
 
 def strangers_on_the_mx():
-    with smtplib.SMTP("localhost", int(PORT), timeout=20) as smtp:
+    with smtplib.SMTP("127.0.0.1", int(PORT), timeout=20) as smtp:
         smtp.starttls(context=TRUST)
         assert not smtp.has_extn("auth"), smtp.esmtp_features
         to = ["one@example.com", TO[0], "two@example.com"]

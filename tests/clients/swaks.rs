@@ -8,7 +8,7 @@ fn swaks(house: &House, words: &[&str]) -> Command {
     let message = MESSAGE.replace("\r\n", "\n");
     let message = house.file(message.strip_suffix('\n').unwrap());
     let mut command = Command::new("swaks");
-    command.args(["--server", "localhost", "--protocol", "ESMTP", "--helo", "client.example", "--timeout", "20"]);
+    command.args(["--server", "127.0.0.1", "--protocol", "ESMTP", "--helo", "client.example", "--timeout", "20"]);
     command.args(["--tls-verify", "--tls-ca-path", &ca()]).args(words);
     command.arg("--data").arg(format!("@{}", message.display()));
     command
