@@ -19,6 +19,7 @@ pub mod smtp;
 
 // floor 3: the rooms that touch one piece of the world each
 pub mod certs;
+pub mod deliver;
 pub mod store;
 
 // floor 4: the life of a delivery, and what decides about it

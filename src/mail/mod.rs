@@ -10,4 +10,5 @@ pub mod header;
 pub mod message;
 pub mod received;
 mod settings;
+pub mod status;
 pub mod text;

@@ -13,6 +13,7 @@ pub mod mailbox;
 pub mod message;
 pub mod name;
 pub mod node;
+pub mod outcome;
 pub mod people;
 pub mod rate;
 pub mod relay;

@@ -1,0 +1,93 @@
+//! How one try ended for one recipient: done, later or never; and when not done, by whose fault. One type
+//! answers "again or give up?" for the log, the sender, the webhook and the queue.
+
+use crate::mail::status::Status;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    Later(Why),
+    Never(Why),
+}
+
+/// Why a delivery did not end with this try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Why {
+    pub blame: Blame,
+    pub kind: Kind,
+    /// What it is about, one word of the table of replies: `mailbox_full`, `spam`, `dns`.
+    pub category: String,
+    /// RFC 3463; its class is 4 for what is put off and 5 for what is given up.
+    pub status: Status,
+    /// What the remote answered, when it did.
+    pub code: Option<u16>,
+    /// One sentence for people: what the remote said, or what we found.
+    pub text: String,
+}
+
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// The receiving side said so.
+    Remote,
+    /// Nobody could be asked: names, routes, handshakes, silence.
+    Network,
+    /// A rule of ours or of the sender's forbids it.
+    Policy,
+    /// Our own house is out of order.
+    Us,
+}
+
+impl Blame {
+    pub const ALL: [Self; 4] = [Self::Remote, Self::Network, Self::Policy, Self::Us];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Remote => "remote",
+            Self::Network => "network",
+            Self::Policy => "policy",
+            Self::Us => "us",
+        }
+    }
+}
+
+/// What a failure says about the recipient and about us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The recipient cannot be reached, now or later.
+    Hard,
+    /// The recipient may be reached another time.
+    Soft,
+    /// The receiver does not want mail from us.
+    Block,
+}
+
+impl Kind {
+    pub const ALL: [Self; 3] = [Self::Hard, Self::Soft, Self::Block];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hard => "hard",
+            Self::Soft => "soft",
+            Self::Block => "block",
+        }
+    }
+}
+
+impl Outcome {
+    /// For the row of the attempt: `done`, `later:remote`.
+    pub fn word(&self) -> String {
+        match self {
+            Self::Done => "done".to_owned(),
+            Self::Later(why) => format!("later:{}", why.blame.word()),
+            Self::Never(why) => format!("never:{}", why.blame.word()),
+        }
+    }
+
+    pub fn why(&self) -> Option<&Why> {
+        match self {
+            Self::Done => None,
+            Self::Later(why) | Self::Never(why) => Some(why),
+        }
+    }
+}
