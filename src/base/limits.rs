@@ -373,6 +373,38 @@ pub const RETRY_STEPS_MAX: usize = 200;
 /// 4.5.4.1 asks for at least 4 to 5 days).
 pub const EXPIRE_MAX: Duration = Duration::from_secs(30 * 86_400);
 
+// --- answers of other servers -------------------------------------------------------------------
+
+/// What is read and kept of the text of a reply: RFC 5321 4.5.3.1.5 gives a line 512 octets, and what
+/// matters stands in the first two.
+pub const REPLY_TEXT_KEPT_MAX: usize = 1024;
+
+/// The operator's table of replies: its text, its entries, and what all its patterns compile to.
+pub const REPLIES_BYTES_MAX: u64 = 1 << 20;
+pub const REPLIES_MAX: usize = 2_000;
+pub const REPLIES_PATTERNS_BYTES_MAX: usize = 32 << 20;
+
+/// How long a site is left alone at most, however often it asks for it: a queue expires after days.
+pub const SUSPENSION_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// What is kept of the words why a site is slowed or left alone: a line for people.
+pub const PACE_REASON_BYTES_MAX: usize = 300;
+
+/// Before a message expires it is tried a last time, by so much: a slow transaction ends in it.
+pub const LAST_TRY_BEFORE: Duration = Duration::from_secs(60);
+
+/// How long the slow recipient of the simulator takes: longer than a careless client waits.
+pub const SIMULATOR_SLOW: Duration = Duration::from_secs(10);
+
+// --- reports ------------------------------------------------------------------------------------
+
+/// How much of a message a report returns: a sender knows what was in it, and a bounce of 50 MB is one
+/// more mail that bounces.
+pub const REPORT_RETURNED_BYTES_MAX: usize = 256 << 10;
+
+/// Recipients that one report tells of; a message with more has several reports.
+pub const REPORT_RECIPIENTS_MAX: usize = 500;
+
 // --- store --------------------------------------------------------------------------------------
 
 /// Commands in one transaction: at 64 the flush is already shared to death, and the callers of a

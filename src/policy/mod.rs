@@ -3,5 +3,6 @@
 
 pub mod header;
 pub mod limits;
+pub mod pace;
 pub mod rights;
 pub mod routes;

@@ -1,7 +1,8 @@
-//! What the envelope wished, as JSON beside the rows: nothing is written for what nobody asked for.
+//! What the envelope wished, as JSON beside the rows: nothing is written for what nobody asked for. What is
+//! read back is what was written; fields of other rooms in the same JSON are not ours to judge.
 
-use crate::mail::envelope::{BodyType, MailParams, Notify, Recipient, Ret};
-use serde::Serialize;
+use crate::mail::envelope::{BodyType, MailParams, Notify, OriginalRecipient, Recipient, Ret};
+use serde::{Deserialize, Serialize};
 
 const NONE: &str = "{}";
 
@@ -62,6 +63,96 @@ pub(super) fn of_delivery(recipient: &Recipient) -> String {
     write(&OfDelivery { notify, orcpt })
 }
 
+/// What RCPT said of a recipient.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    pub notify: Option<Notify>,
+    pub original: Option<OriginalRecipient>,
+}
+
+/// The row does not hold what was written there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadDetails(String);
+
+impl std::fmt::Display for BadDetails {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "details cannot be read: {}", self.0)
+    }
+}
+
+impl std::error::Error for BadDetails {}
+
+#[derive(Deserialize)]
+struct ReadMessage {
+    body: Option<String>,
+    #[serde(default)]
+    smtputf8: bool,
+    #[serde(default)]
+    requiretls: bool,
+    ret: Option<String>,
+    envid: Option<String>,
+}
+
+/// What MAIL said, from a message's row; its size, and until when it is held, stand elsewhere.
+pub fn params(details: &str) -> Result<MailParams, BadDetails> {
+    let read: ReadMessage = serde_json::from_str(details).map_err(|why| BadDetails(why.to_string()))?;
+    Ok(MailParams {
+        body: match read.body.as_deref() {
+            None => BodyType::SevenBit,
+            Some("8bitmime") => BodyType::EightBitMime,
+            Some("binarymime") => BodyType::BinaryMime,
+            Some(other) => return Err(unknown("body", other)),
+        },
+        smtputf8: read.smtputf8,
+        require_tls: read.requiretls,
+        ret: match read.ret.as_deref() {
+            None => None,
+            Some("full") => Some(Ret::Full),
+            Some("hdrs") => Some(Ret::Headers),
+            Some(other) => return Err(unknown("ret", other)),
+        },
+        envid: read.envid,
+        size: None,
+        hold_until: None,
+    })
+}
+
+#[derive(Deserialize)]
+struct ReadDelivery {
+    notify: Option<Vec<String>>,
+    orcpt: Option<String>,
+}
+
+/// What RCPT said, from a delivery's row.
+pub fn wishes(details: &str) -> Result<Wishes, BadDetails> {
+    let read: ReadDelivery = serde_json::from_str(details).map_err(|why| BadDetails(why.to_string()))?;
+    let original = read.orcpt.map(|text| match text.split_once(';') {
+        Some((kind, address)) => Ok(OriginalRecipient { kind: kind.to_owned(), address: address.to_owned() }),
+        None => Err(unknown("orcpt", &text)),
+    });
+    Ok(Wishes { notify: read.notify.map(|words| notify(&words)).transpose()?, original: original.transpose()? })
+}
+
+fn notify(words: &[String]) -> Result<Notify, BadDetails> {
+    if words.is_empty() {
+        return Ok(Notify::Never);
+    }
+    let (mut success, mut failure, mut delay) = (false, false, false);
+    for word in words {
+        match word.as_str() {
+            "success" => success = true,
+            "failure" => failure = true,
+            "delay" => delay = true,
+            other => return Err(unknown("notify", other)),
+        }
+    }
+    Ok(Notify::On { success, failure, delay })
+}
+
+fn unknown(field: &str, word: &str) -> BadDetails {
+    BadDetails(format!("{field} is {word:?}"))
+}
+
 fn write(details: &impl Serialize) -> String {
     // Texts, words and flags always have a form in JSON.
     serde_json::to_string(details).unwrap_or_else(|_| NONE.to_owned())
@@ -70,7 +161,65 @@ fn write(details: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::envelope::OriginalRecipient;
+    use proptest::prelude::*;
+
+    fn any_params() -> impl Strategy<Value = MailParams> {
+        let bodies = vec![BodyType::SevenBit, BodyType::EightBitMime, BodyType::BinaryMime];
+        let rets = vec![None, Some(Ret::Full), Some(Ret::Headers)];
+        (proptest::sample::select(bodies), proptest::sample::select(rets), "\\PC{0,100}", any::<[bool; 3]>()).prop_map(
+            |(body, ret, envid, [smtputf8, require_tls, has_envid])| MailParams {
+                body,
+                smtputf8,
+                require_tls,
+                ret,
+                envid: has_envid.then_some(envid),
+                ..MailParams::default()
+            },
+        )
+    }
+
+    fn any_recipient() -> impl Strategy<Value = Recipient> {
+        // NOTIFY= with no word does not exist: RFC 3461 4.1.
+        let on = (1_u8..8).prop_map(|bits| Notify::On {
+            success: bits & 1 != 0,
+            failure: bits & 2 != 0,
+            delay: bits & 4 != 0,
+        });
+        let notify = prop_oneof![Just(None), Just(Some(Notify::Never)), on.prop_map(Some)];
+        let original = proptest::option::of(("rfc822|utf-8|x400", "\\PC{0,60}"));
+        (notify, original).prop_map(|(notify, original)| Recipient {
+            address: "a@b.example".parse().unwrap(),
+            notify,
+            original: original.map(|(kind, address)| OriginalRecipient { kind, address }),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_was_written(params in any_params(), recipient in any_recipient()) {
+            prop_assert_eq!(super::params(&of_message(&params)), Ok(params));
+            let wishes = super::wishes(&of_delivery(&recipient)).unwrap();
+            prop_assert_eq!((wishes.notify, wishes.original), (recipient.notify, recipient.original));
+        }
+
+        #[test]
+        fn nothing_that_a_row_may_hold_makes_a_reader_panic(text in "\\PC{0,80}|\\{\"(notify|orcpt|body|ret)\":\\PC{0,30}\\}") {
+            let _ = (super::params(&text), super::wishes(&text));
+        }
+    }
+
+    #[test]
+    fn fields_of_others_are_not_ours_and_damage_is_told() {
+        let params = params(r#"{"tags":["a"],"envid":"x","slots":{"b":1}}"#).unwrap();
+        assert_eq!(params, MailParams { envid: Some("x".into()), ..MailParams::default() });
+        assert_eq!(wishes(r#"{"slots":[1,2]}"#), Ok(Wishes::default()));
+        for bad in ["", "[", r#"{"notify":["often"]}"#, r#"{"notify":7}"#, r#"{"orcpt":"nobody"}"#] {
+            assert!(wishes(bad).is_err(), "{bad}");
+        }
+        for bad in [r#"{"body":"7bit"}"#, r#"{"ret":"half"}"#, r#"{"envid":7}"#] {
+            assert!(super::params(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn only_what_was_asked_for_is_written() {

@@ -1,7 +1,9 @@
 //! The life of a delivery, from acceptance to its end.
 
 pub mod accept;
-mod details;
+pub mod details;
 mod happenings;
 pub mod ledger;
+pub mod schedule;
 pub mod settings;
+pub mod simulator;
