@@ -61,6 +61,19 @@ actions = [{ ticket = "support" }]
 [[route]]
 recipient = "*@example.org"
 actions = [{ discard = true }]
+
+[[source]]
+name = "pool"
+addresses = [{ address = "192.0.2.1", hello = "out1.example.com" }, { address = "2001:db8::1" }]
+
+[[destination]]
+match = ["gmail.com", "mx:*.google.com"]
+connections = 5
+source = "pool"
+
+[[destination]]
+match = ["relay:upstream"]
+rate = "100/minute"
 "#;
 
 fn config() -> Config {
@@ -72,6 +85,8 @@ fn parts(config: &Config) -> Parts<'_> {
     Parts {
         tenants: &config.tenant,
         relays: &config.relay,
+        sources: &config.source,
+        destinations: &config.destination,
         domains: &config.domain,
         credentials: &config.credential,
         mailboxes: &config.mailbox,
@@ -227,6 +242,29 @@ fn no_tenant_reaches_what_is_anothers() {
             "route \"r\" (row_4) is left out: example.com is no domain of its tenant",
         ]
     );
+}
+
+#[test]
+fn ways_out_are_the_operators_and_a_tenant_may_only_name_them() {
+    let rows = Rows::new()
+        .with(EntryKind::Domain, "acme", "good.example", r#"{"source": "pool"}"#)
+        .with(EntryKind::Domain, "acme", "lost.example", r#"{"source": "pol"}"#)
+        .with(EntryKind::Relay, "acme", "half", r#"{"host": "smtp.acme.example", "auth": "plain"}"#);
+    let (directory, troubles) = rows.assemble();
+    let source = |domain: &str| directory.domain(&domain.parse().unwrap()).unwrap().value.source.clone().unwrap();
+    assert_eq!(directory.source(&source("good.example")).unwrap().addresses.len(), 2);
+    assert!(directory.source(&source("lost.example")).is_none());
+    assert_eq!(
+        troubles,
+        [
+            "relay \"half\" (row_2) is left out: it says how to log in, and has no username",
+            "domain \"lost.example\" (row_1) is used, but look at it: there is no source \"pol\", so mail from it waits",
+        ]
+    );
+    let rules = directory.destinations();
+    assert_eq!(rules.for_domain(&"gmail.com".parse().unwrap()).unwrap().connections, Some(5));
+    assert!(rules.for_domain(&"example.org".parse().unwrap()).is_none());
+    assert!(rules.for_relay(&name("upstream")).unwrap().rate.is_some());
 }
 
 #[test]

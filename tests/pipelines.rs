@@ -138,6 +138,8 @@ fn assembled(config: &Config, rows: &DirectoryRows) -> Directory {
     let parts = Parts {
         tenants: &config.tenant,
         relays: &config.relay,
+        sources: &config.source,
+        destinations: &config.destination,
         domains: &config.domain,
         credentials: &config.credential,
         mailboxes: &config.mailbox,

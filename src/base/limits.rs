@@ -366,6 +366,34 @@ pub const REASON_BYTES_MAX: usize = 400;
 /// Connections to one store, or to one destination, at most: beyond it they only wait for each other.
 pub const CONNECTIONS_MAX: u32 = 1_000;
 
+/// What `[delivery] connections` can be set to, for all destinations together: each is a socket, a task
+/// and about 30 KB with TLS.
+pub const DELIVERY_CONNECTIONS_MAX: u32 = 20_000;
+
+/// What `recipients_per_transaction` can be set to. RFC 5321 4.5.3.1.8: a server must take 100, and few
+/// take more than a thousand.
+pub const TRANSACTION_RECIPIENTS_MAX: u32 = 1_000;
+
+/// How long an open connection may be kept for the next message at most: servers wait five minutes for a
+/// command (RFC 5321 4.5.3.2.7), and many less.
+pub const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(240);
+
+/// What `connection_age` can be set to.
+pub const CONNECTION_AGE_MAX: Duration = Duration::from_secs(3_600);
+
+/// What `connection_messages` can be set to.
+pub const CONNECTION_MESSAGES_MAX: u32 = 100_000;
+
+/// What `[delivery] memory` can be set to, in bytes: one message of a small limit at least.
+pub const DELIVERY_MEMORY_MIN: u64 = 1 << 20;
+pub const DELIVERY_MEMORY_MAX: u64 = 1 << 40;
+
+/// What `in_flight` can be set to: deliveries in memory, about a kilobyte each without their message.
+pub const IN_FLIGHT_MAX: u32 = 1_000_000;
+
+/// Addresses of one `[[source]]`: a /24 of them.
+pub const SOURCE_ADDRESSES_MAX: usize = 256;
+
 /// Steps of the retry plan, at most: an hour-by-hour plan of a week.
 pub const RETRY_STEPS_MAX: usize = 200;
 

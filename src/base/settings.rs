@@ -22,7 +22,7 @@ pub use json::read_json;
 pub use reader::{Open, Read, Reader};
 pub use scalar::{Form, Scalar, Wrong, quoted};
 pub(crate) use section::settings;
-pub use section::{Change, Field, Given, Shape, Table, ends as section_ends, join as section_join};
+pub use section::{Change, Field, Given, Shape, Table, ends as section_ends, join as section_join, key as section_key};
 pub use tree::{Entry, Found, Kind, Node, Partial, Span};
 pub use value::Value;
 pub(crate) use words::words;

@@ -2,6 +2,7 @@
 //! would travel in clear, files that are missing. Each check is one function that an admin can read.
 
 mod bounds;
+mod destinations;
 mod files;
 mod recipients;
 mod senders;
@@ -13,6 +14,7 @@ use crate::base::limits;
 use crate::base::settings::{Finding, Span, nearest};
 use crate::mail::domain_name::DomainName;
 use crate::model::name::Name;
+use crate::model::source;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
@@ -22,6 +24,9 @@ pub(super) fn check(config: &Config, source: &Source) -> Vec<Finding> {
     survey.bodies_fit_the_memory();
     survey.retry_plan_has_steps();
     survey.relays_are_safe();
+    survey.sources_have_addresses();
+    survey.destinations_are_clear();
+    survey.delivery_is_consistent();
     survey.limits_are_clear();
     survey.domains_leave_by_known_relays();
     survey.credentials_can_be_used();
@@ -45,6 +50,7 @@ struct Survey<'a> {
 /// What can be referred to, by name: a file may have ten thousand of each.
 struct Known<'a> {
     relays: HashSet<&'a Name>,
+    sources: HashMap<&'a Name, &'a source::Source>,
     /// With the index of each.
     domains: HashMap<&'a DomainName, usize>,
     mailboxes: HashSet<&'a Name>,
@@ -55,6 +61,7 @@ impl<'a> Known<'a> {
     fn of(config: &'a Config) -> Self {
         Self {
             relays: config.relay.iter().map(|relay| &relay.name).collect(),
+            sources: config.source.iter().map(|source| (&source.name, source)).collect(),
             domains: config.domain.iter().enumerate().map(|(i, domain)| (&domain.name, i)).collect(),
             mailboxes: config.mailbox.iter().map(|mailbox| &mailbox.name).collect(),
             reply_domains: config.mailbox.iter().filter_map(|mailbox| mailbox.reply_domain.as_ref()).collect(),

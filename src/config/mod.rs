@@ -18,7 +18,8 @@ pub use server::Server;
 
 use crate::base::settings::{Value, settings};
 use crate::model::{
-    credential::Credential, domain::Domain, mailbox::Mailbox, relay::Relay, route::Route, tenant::TenantLimits,
+    credential::Credential, destination::Destination, domain::Domain, mailbox::Mailbox, relay::Relay, route::Route,
+    source::Source, tenant::TenantLimits,
 };
 use crate::{certs, dns, http, queue, smtpd, store};
 use std::path::{Path, PathBuf};
@@ -82,6 +83,10 @@ settings! {
         live delivery: queue::settings::Settings = section(),
         /// Smarthosts.
         live relay: Vec<Relay> = default(Vec::new()),
+        /// Addresses of ours that mail leaves from.
+        live source: Vec<Source> = default(Vec::new()),
+        /// Rules for mail to certain places.
+        live destination: Vec<Destination> = default(Vec::new()),
         /// What organisations may send, for all their domains together.
         live tenant: Vec<TenantLimits> = default(Vec::new()),
         /// Domains that we serve.

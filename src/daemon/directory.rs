@@ -69,6 +69,8 @@ impl Keeper {
         let parts = Parts {
             tenants: &config.tenant,
             relays: &config.relay,
+            sources: &config.source,
+            destinations: &config.destination,
             domains: &config.domain,
             credentials: &config.credential,
             mailboxes: &config.mailbox,

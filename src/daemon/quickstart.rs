@@ -57,6 +57,7 @@ pub fn add_login(config: &mut Config, random: &Random) -> Result<Password, NotSt
         recipient_limits: Vec::new(),
         networks: Vec::new(),
         from: Vec::new(),
+        sandbox: false,
     });
     Ok(Password { text, age, path })
 }

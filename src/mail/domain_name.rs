@@ -40,6 +40,12 @@ impl DomainName {
     pub fn is_within(&self, parent: &DomainName) -> bool {
         self.0.strip_suffix(parent.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
+
+    /// The names above this one, the nearest first: of `a.b.example` they are `b.example` and `example`.
+    pub fn parents(&self) -> impl Iterator<Item = DomainName> {
+        // Whole labels behind a dot are a name of their own.
+        self.0.match_indices('.').map(|(dot, _)| Self(self.0[dot + 1..].to_owned()))
+    }
 }
 
 impl std::str::FromStr for DomainName {

@@ -31,6 +31,8 @@ settings! {
         live networks: Vec<IpNet> = default(Vec::new()),
         /// Beside a password: the only networks that its login is taken from; empty: from anywhere.
         live from: Vec<IpNet> = default(Vec::new()),
+        /// Whether its mail is captured, and never sent: a login for tests.
+        live sandbox: bool = default(false),
     }
 }
 

@@ -17,6 +17,9 @@ settings! {
         /// How mail from this domain leaves: direct (to the recipients' servers), the name of a
         /// [[relay]], or sandbox (captured, never sent).
         live relay: Via = default(Via::Direct),
+        /// The [[source]] whose addresses its mail leaves from, unless a [[destination]] names another;
+        /// absent: wherever the system sends it from.
+        live source: Option<Name> = optional("\"pool\""),
         /// The return path of its mail: keep the sender's, or one of ours for each message or each
         /// recipient, so that a bounce finds what it answers.
         live return_path: ReturnPath = default(ReturnPath::Keep),

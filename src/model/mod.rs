@@ -3,6 +3,7 @@
 
 pub mod credential;
 pub mod delivery;
+pub mod destination;
 pub mod directory;
 pub mod domain;
 pub mod event;
@@ -18,5 +19,6 @@ pub mod people;
 pub mod rate;
 pub mod relay;
 pub mod route;
+pub mod source;
 pub mod tenant;
 pub mod url;

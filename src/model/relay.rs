@@ -2,6 +2,8 @@
 
 use super::host::Host;
 use super::name::Name;
+use super::rate::Rate;
+use crate::base::limits;
 use crate::base::secret::Secret;
 use crate::base::settings::{settings, words};
 
@@ -22,6 +24,37 @@ settings! {
         live password: Option<Secret> = optional("{ file = \"secrets/upstream\" }"),
         /// Whether its certificate must be valid for the host name.
         live verify: bool = default(true),
+        /// What it speaks; LMTP mostly on port 24 or a port of its own.
+        live protocol: Protocol = default(Protocol::Smtp),
+        /// How we log in: auto takes the best that it offers; with xoauth2 the password is a token.
+        live auth: Auth = default(Auth::Auto),
+        /// Connections to it at a time, at most; absent: [delivery] connections_per_destination.
+        live connections: Option<u32> = optional("10") within Some(1)..=Some(limits::CONNECTIONS_MAX),
+        /// How many messages it is given at most; absent: as many as it takes.
+        live rate: Option<Rate> = optional("\"100/minute\""),
+    }
+}
+
+words! {
+    /// What a server speaks that takes our mail.
+    pub enum Protocol {
+        Smtp = "smtp",
+        /// RFC 2033: each recipient is answered after the data.
+        Lmtp = "lmtp",
+    }
+}
+
+words! {
+    /// How we log in to a smarthost.
+    pub enum Auth {
+        /// The best that it offers.
+        Auto = "auto",
+        Plain = "plain",
+        Login = "login",
+        CramMd5 = "cram-md5",
+        ScramSha256 = "scram-sha-256",
+        /// The password is an OAuth token.
+        Xoauth2 = "xoauth2",
     }
 }
 

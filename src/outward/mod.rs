@@ -7,6 +7,7 @@ use crate::base::limits;
 use crate::mail::envelope::Recipient;
 use crate::mail::header::Header;
 use crate::mail::text::readable;
+use crate::model::credential::Credential;
 use crate::model::delivery::NextHop;
 use crate::model::directory::{Directory, Entry as Served};
 use crate::model::domain::{Domain, Via};
@@ -54,7 +55,7 @@ impl Outward {
             tenant: tenant_id(&directory, &domain.tenant)?,
             from_domain: domain.value.name.clone(),
             header_id: header_id(&header, given_id),
-            mode: mode(&settings, &domain.value),
+            mode: mode(&settings, &domain.value, submitter(&directory, intake)),
             prepared,
             deliveries,
             discarded,
@@ -72,7 +73,16 @@ fn domain_of<'a>(directory: &'a Directory, intake: &Intake, header: &Header<'_>)
     domain.and_then(|domain| directory.domain(domain)).ok_or(NOBODYS)
 }
 
-fn mode(settings: &settings::Settings, domain: &Domain) -> Mode {
+/// The login that a message came by, when it came by one.
+fn submitter<'a>(directory: &'a Directory, intake: &Intake) -> Option<&'a Credential> {
+    let login = intake.submitter.as_deref()?;
+    directory.credential(login).map(|credential| &credential.value)
+}
+
+fn mode(settings: &settings::Settings, domain: &Domain, submitter: Option<&Credential>) -> Mode {
+    if submitter.is_some_and(|credential| credential.sandbox) {
+        return Mode::Sandbox;
+    }
     match (settings.mode, &domain.relay) {
         (settings::Mode::Sandbox, _) | (_, Via::Sandbox) => Mode::Sandbox,
         (settings::Mode::Live, Via::Direct | Via::Relay(_)) => Mode::Live,

@@ -16,8 +16,29 @@ settings! {
         /// How long a message is tried before it bounces.
         live expire: Duration = default(Duration::from_secs(5 * 86_400))
             within Duration::from_secs(1)..=limits::EXPIRE_MAX,
+        /// How long after it was taken the sender of a message is told that it still waits; empty: never.
+        live delay_warning: Option<Duration> = default(Some(Duration::from_secs(4 * 3_600)))
+            within Some(Duration::from_secs(60))..=Some(limits::EXPIRE_MAX),
         /// Connections open to one destination at a time, at most.
         live connections_per_destination: u32 = default(20) within 1..=limits::CONNECTIONS_MAX,
+        /// Connections open to all destinations together, at most.
+        live connections: u32 = default(1_000) within 1..=limits::DELIVERY_CONNECTIONS_MAX,
+        /// Recipients of one message that are sent in one transaction, at most.
+        live recipients_per_transaction: u32 = default(50) within 1..=limits::TRANSACTION_RECIPIENTS_MAX,
+        /// How long a connection is kept open for the next message; "0s" closes it at once.
+        live idle: Duration = default(Duration::from_secs(5)) within Duration::ZERO..=limits::CONNECTION_IDLE_MAX,
+        /// Messages sent over one connection, at most.
+        live connection_messages: u32 = default(100) within 1..=limits::CONNECTION_MESSAGES_MAX,
+        /// How long a connection is used, at most: a balancer behind it may have better hosts by then.
+        live connection_age: Duration = default(Duration::from_secs(300))
+            within Duration::from_secs(1)..=limits::CONNECTION_AGE_MAX,
+        /// Deliveries known by heart at a time; what is beyond waits in the store.
+        live in_flight: u32 = default(10_000) within 1..=limits::IN_FLIGHT_MAX,
+        /// Bytes of messages kept in memory for them; what is beyond is read from the store when its turn comes.
+        live memory: u64 = default(64 << 20) within limits::DELIVERY_MEMORY_MIN..=limits::DELIVERY_MEMORY_MAX,
+        /// Which dialogues with other servers are kept with their attempts, passwords masked: none, those that
+        /// failed, or all.
+        live record_dialogues: Dialogues = default(Dialogues::Failures),
     }
 }
 
@@ -26,6 +47,15 @@ words! {
     pub enum Mode {
         Live = "live",
         Sandbox = "sandbox",
+    }
+}
+
+words! {
+    /// Which dialogues with other servers are kept.
+    pub enum Dialogues {
+        None = "none",
+        Failures = "failures",
+        All = "all",
     }
 }
 

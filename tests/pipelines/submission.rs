@@ -264,6 +264,17 @@ async fn a_domain_leaves_by_its_relay_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_login_for_tests_sends_nothing_whatever_its_domain_does() {
+    let tests = "[[credential]]\nusername = \"ci\"\npassword = \"hunter2\"\ndomains = [\"*\"]\nsandbox = true\n";
+    let house = House::with(&format!("{HOUSE}{tests}")).await;
+    let id = house.submit(submitted("ci", "x@example.com", &["a@example.net"], MESSAGE)).await.unwrap();
+    assert_eq!(house.message(&id).await.sandboxed_at, Some(NOW));
+    assert_eq!(house.waiting(&id).await, [("mx:example.net".to_owned(), State::Captured)]);
+    let id = house.submit(submitted("app", "x@example.com", &["a@example.net"], MESSAGE)).await.unwrap();
+    assert_eq!(house.waiting(&id).await, [("mx:example.net".to_owned(), State::Ready)]);
+}
+
+#[tokio::test]
 async fn what_the_envelope_wished_is_kept() {
     let house = House::new().await;
     let mut intake = submitted("app", "app@example.com", &["a@example.net"], MESSAGE);

@@ -231,7 +231,7 @@ impl<'n> Open<'n> {
         self.given(key, reader).or_else(|| T::read(&absent, reader))
     }
 
-    /// Reports a value outside its bounds.
+    /// Reports a value outside its bounds. An optional value that is absent is inside.
     pub fn check_within<T: Value + PartialOrd>(
         &self,
         key: &'static str,
@@ -239,7 +239,7 @@ impl<'n> Open<'n> {
         range: std::ops::RangeInclusive<T>,
         reader: &mut Reader<'_>,
     ) {
-        if range.contains(value) {
+        if range.contains(value) || value.write().is_none() {
             return;
         }
         let span = self.entry(key).map_or(self.span, |entry| entry.node.span);

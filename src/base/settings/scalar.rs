@@ -216,6 +216,21 @@ impl Scalar for SocketAddr {
     }
 }
 
+impl Scalar for IpAddr {
+    const EXPECTS: &'static str = "an IP address";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        text.parse().map_err(|_| match text.parse::<SocketAddr>() {
+            Ok(address) => Wrong::because("there is no port here").help(format!("write {}", address.ip().write())),
+            Err(_) => Wrong::default(),
+        })
+    }
+
+    fn write(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
 /// A plain address is the network of that one address. Host bits must be zero: `10.1.0.0/8` is more
 /// often a mistaken prefix than a meant one.
 impl Scalar for IpNet {

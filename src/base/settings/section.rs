@@ -90,6 +90,14 @@ pub fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
+/// The key of a field: `match` is a word of the language, so its field is written `r#match`.
+pub const fn key(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _ => field,
+    }
+}
+
 /// Text of the two ends of a range, for its description.
 pub fn ends<T: Value>(range: &std::ops::RangeInclusive<T>) -> (String, String) {
     (range.start().write().unwrap_or_default(), range.end().write().unwrap_or_default())
@@ -159,7 +167,7 @@ macro_rules! settings {
                 doc: &[$($doc),*],
                 fields: &[$(
                     $crate::base::settings::Field {
-                        name: stringify!($field),
+                        name: $crate::base::settings::section_key(stringify!($field)),
                         doc: &[$($field_doc),*],
                         change: settings!(@change $change),
                         shape: <$ty as $crate::base::settings::Value>::SHAPE,
@@ -180,10 +188,11 @@ macro_rules! settings {
                 let open = reader.open(node, &Self::TABLE)?;
                 // All fields first, then the verdict: every mistake is reported.
                 $(
-                    let $field: Option<$ty> = settings!(@read open reader stringify!($field), $given($($arg)*));
+                    let $field: Option<$ty> =
+                        settings!(@read open reader $crate::base::settings::section_key(stringify!($field)), $given($($arg)*));
                     $(
                         if let Some(value) = &$field {
-                            open.check_within(stringify!($field), value, $range, reader);
+                            open.check_within($crate::base::settings::section_key(stringify!($field)), value, $range, reader);
                         }
                     )?
                 )*
@@ -196,14 +205,14 @@ macro_rules! settings {
 
             fn show(&self, path: &str, shown: &mut Vec<(String, String)>) {
                 $(
-                    let path_of_field = $crate::base::settings::section_join(path, stringify!($field));
+                    let path_of_field = $crate::base::settings::section_join(path, $crate::base::settings::section_key(stringify!($field)));
                     $crate::base::settings::Value::show(&self.$field, &path_of_field, shown);
                 )*
             }
 
             fn restart_changes(&self, old: &Self, path: &str, changes: &mut Vec<String>) {
                 $({
-                    let path = $crate::base::settings::section_join(path, stringify!($field));
+                    let path = $crate::base::settings::section_join(path, $crate::base::settings::section_key(stringify!($field)));
                     match settings!(@change $change) {
                         $crate::base::settings::Change::Live => {
                             $crate::base::settings::Value::restart_changes(&self.$field, &old.$field, &path, changes)

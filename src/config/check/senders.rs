@@ -6,7 +6,7 @@ use crate::mail::domain_name::DomainName;
 use crate::model::credential::{Covers, Credential, Reach, reach, stored, widest};
 use crate::model::domain::Via;
 use crate::model::name::Name;
-use crate::model::relay::Relay;
+use crate::model::relay::{Auth, Protocol, Relay};
 use crate::smtpd::settings::{Kind, Listener, PlainAuth, Tls as ListenerTls};
 use std::net::IpAddr;
 
@@ -40,6 +40,16 @@ impl Survey<'_> {
             }
             _ => {}
         }
+        if relay.auth != Auth::Auto && !given("username") {
+            let message = format!("relay \"{}\" says how to log in, but not as whom", relay.name);
+            self.error(&at("auth"), message, |finding| finding.label("needs a username and a password"));
+        }
+        if relay.protocol == Protocol::Lmtp && !given("port") {
+            let message = format!("relay \"{}\" speaks LMTP on the port of submission", relay.name);
+            self.warning(&at("protocol"), message, |finding| {
+                finding.label("the port is 587 where none is given").help("give its port; 24 is usual")
+            });
+        }
         if let Some(exposure) = relay.exposure() {
             let message = format!("the password of relay \"{}\" could be read on the way", relay.name);
             self.error(&at(exposure.key()), message, |f| f.label(exposure.why()).help(exposure.remedy()));
@@ -53,6 +63,9 @@ impl Survey<'_> {
         for (i, domain) in config.domain.iter().enumerate() {
             if let Via::Relay(name) = &domain.relay {
                 self.relay_is_known(name, &format!("domain[{i}].relay"), &Via::RESERVED);
+            }
+            if let Some(source) = &domain.source {
+                self.source_is_known(source, &format!("domain[{i}].source"));
             }
             let selectors = domain.dkim.iter().enumerate();
             self.no_two_alike(

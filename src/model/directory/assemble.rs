@@ -2,7 +2,7 @@
 //! already. In this order every reference points backwards: relays, domains, credentials, mailboxes,
 //! routes.
 
-use super::entry::{Consequence, Entry, Source, Trouble, Webhook};
+use super::entry::{self, Consequence, Entry, Trouble, Webhook};
 use super::judge;
 use super::keys::LiveKey;
 use super::rows::{DirectoryRows, EntryKind, EntryRow, Key};
@@ -13,11 +13,13 @@ use crate::base::secret::Secret;
 use crate::base::settings::{Finding, Value, read_json};
 use crate::mail::domain_name::DomainName;
 use crate::model::credential::{Covers, Credential};
+use crate::model::destination::{Destination, DestinationRules};
 use crate::model::domain::{Domain, Via};
 use crate::model::mailbox::Mailbox;
 use crate::model::name::Name;
 use crate::model::relay::Relay;
 use crate::model::route::{Action, Recipient, Route};
+use crate::model::source::Source;
 use crate::model::tenant::TenantLimits;
 use std::collections::HashMap;
 
@@ -26,6 +28,8 @@ use std::collections::HashMap;
 pub struct Parts<'a> {
     pub tenants: &'a [TenantLimits],
     pub relays: &'a [Relay],
+    pub sources: &'a [Source],
+    pub destinations: &'a [Destination],
     pub domains: &'a [Domain],
     pub credentials: &'a [Credential],
     pub mailboxes: &'a [Mailbox],
@@ -40,6 +44,9 @@ impl Directory {
         assembly.take_tenants(rows);
         let limits = parts.tenants.iter().map(|tenant| (tenant.name.clone(), tenant.clone()));
         assembly.made.tenant_limits.extend(limits);
+        let sources = parts.sources.iter().map(|source| (source.name.clone(), source.clone()));
+        assembly.made.sources.extend(sources);
+        assembly.made.destinations = DestinationRules::new(parts.destinations.to_vec());
         for kind in EntryKind::ALL_IN_ORDER {
             assembly.take_file(kind, parts);
             for row in rows.entries.iter().filter(|row| row.kind == kind) {
@@ -137,7 +144,7 @@ impl Assembly {
 
     fn of_file<T: Clone>(&self, tenant: &Name, value: &T) -> Entry<T> {
         let disabled_at = self.made.tenant(tenant).and_then(|tenant| tenant.disabled_at);
-        Entry { source: Source::File, tenant: tenant.clone(), disabled_at, value: value.clone() }
+        Entry { source: entry::Source::File, tenant: tenant.clone(), disabled_at, value: value.clone() }
     }
 
     fn take_row(&mut self, row: &EntryRow) -> Result<(), Why> {
@@ -179,6 +186,9 @@ impl Assembly {
             && self.made.relay(&tenant, relay).is_none()
         {
             self.kept(row, format!("its tenant has no relay {:?}, so mail from it waits", relay.as_str()));
+        }
+        if let Some(source) = domain.source.as_ref().filter(|source| self.made.source(source).is_none()) {
+            self.kept(row, format!("there is no source {:?}, so mail from it waits", source.as_str()));
         }
         let name = domain.name.clone();
         let entry = self.of_store(row, tenant, domain);
@@ -273,7 +283,7 @@ impl Assembly {
     fn of_store<T>(&self, row: &EntryRow, tenant: Name, value: T) -> Entry<T> {
         let of_tenant: Option<Time> = self.made.tenant(&tenant).and_then(|tenant| tenant.disabled_at);
         let disabled_at = row.disabled_at.or(of_tenant);
-        Entry { source: Source::Store { id: row.id.clone() }, tenant, disabled_at, value }
+        Entry { source: entry::Source::Store { id: row.id.clone() }, tenant, disabled_at, value }
     }
 
     fn add_credential(&mut self, entry: Entry<Credential>) {
@@ -373,7 +383,7 @@ fn belongs(said: &Name, tenant: &Name) -> Result<(), Why> {
 fn free<T>(taken: Option<&Entry<T>>) -> Result<(), Why> {
     match taken.map(|entry| &entry.source) {
         None => Ok(()),
-        Some(Source::File) => Err("the configuration file has one of this name, and the file wins".to_owned()),
-        Some(Source::Store { id }) => Err(format!("{id} has this name already")),
+        Some(entry::Source::File) => Err("the configuration file has one of this name, and the file wins".to_owned()),
+        Some(entry::Source::Store { id }) => Err(format!("{id} has this name already")),
     }
 }

@@ -5,7 +5,7 @@ use crate::base::scram::ScramKeys;
 use crate::model::credential::{Credential, Reach, reach, stored};
 use crate::model::domain::{Domain, Via};
 use crate::model::rate::{Rate, second_of_a_kind};
-use crate::model::relay::Relay;
+use crate::model::relay::{Auth, Relay};
 use crate::model::route::Route;
 
 pub(super) fn relay(relay: &Relay) -> Result<(), String> {
@@ -14,6 +14,9 @@ pub(super) fn relay(relay: &Relay) -> Result<(), String> {
     }
     if relay.username.is_some() != relay.password.is_some() {
         return Err("it has only one of username and password".to_owned());
+    }
+    if relay.auth != Auth::Auto && relay.username.is_none() {
+        return Err("it says how to log in, and has no username".to_owned());
     }
     match relay.exposure() {
         Some(exposure) => {

@@ -8,12 +8,14 @@ use crate::base::id::KeyId;
 use crate::mail::address::Address;
 use crate::mail::domain_name::DomainName;
 use crate::model::credential::Credential;
+use crate::model::destination::DestinationRules;
 use crate::model::domain::Domain;
 use crate::model::mailbox::Mailbox;
 use crate::model::name::Name;
 use crate::model::people::Tenant;
 use crate::model::relay::Relay;
 use crate::model::route::Route;
+use crate::model::source;
 use crate::model::tenant::TenantLimits;
 use arc_swap::{ArcSwap, Guard};
 use std::collections::HashMap;
@@ -60,6 +62,9 @@ pub struct Directory {
     pub(super) tenants: HashMap<Name, Tenant>,
     pub(super) tenant_limits: HashMap<Name, TenantLimits>,
     pub(super) relays: Shelf<Name, Relay>,
+    /// Of the file alone: addresses and rules are the operator's.
+    pub(super) sources: HashMap<Name, source::Source>,
+    pub(super) destinations: DestinationRules,
     pub(super) domains: Shelf<DomainName, Domain>,
     pub(super) credentials: Shelf<String, Credential>,
     pub(super) networks: Networks,
@@ -127,6 +132,16 @@ impl Directory {
 
     pub fn relays(&self) -> &[Entry<Relay>] {
         self.relays.all()
+    }
+
+    /// The addresses that mail leaves from, by the name that a domain or a destination gives.
+    pub fn source(&self, name: &Name) -> Option<&source::Source> {
+        self.sources.get(name)
+    }
+
+    /// The rules for mail to certain places.
+    pub fn destinations(&self) -> &DestinationRules {
+        &self.destinations
     }
 
     pub fn mailbox(&self, tenant: &Name, name: &Name) -> Option<&Entry<Mailbox>> {

@@ -30,6 +30,7 @@ fn credential(username: &str, password: Option<&str>) -> Credential {
         recipient_limits: Vec::new(),
         networks: Vec::new(),
         from: Vec::new(),
+        sandbox: false,
     }
 }
 
