@@ -107,6 +107,17 @@ impl NextHop {
             Self::Store => "local:store".to_owned(),
         }
     }
+
+    /// What a destination in a row means. The recipient's domain behind `mx:` is for people and for sorting.
+    pub fn read(destination: &str) -> Option<Self> {
+        match destination.split_once(':')? {
+            ("mx", _) => Some(Self::Mx),
+            ("relay", name) => name.parse().ok().map(Self::Relay),
+            ("local", "store") => Some(Self::Store),
+            ("local", name) => name.parse().ok().map(Self::Mailbox),
+            _ => None,
+        }
+    }
 }
 
 /// Who works on a delivery: one start of one node. An older epoch of the same node is somebody else.
@@ -185,6 +196,18 @@ mod tests {
             for to in [State::Sent, State::Delivered, State::Captured] {
                 assert_eq!(from.may_become(to), from == State::Leased, "{from:?} → {to:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_destination_reads_as_it_was_written() {
+        let recipient: Address = "a@example.net".parse().unwrap();
+        let name = |name: &str| name.parse().unwrap();
+        for hop in [NextHop::Mx, NextHop::Relay(name("upstream")), NextHop::Mailbox(name("support")), NextHop::Store] {
+            assert_eq!(NextHop::read(&hop.destination(&recipient)), Some(hop));
+        }
+        for none in ["", "mx", "relay:", "relay:a b", "smtp:x"] {
+            assert_eq!(NextHop::read(none), None, "{none}");
         }
     }
 

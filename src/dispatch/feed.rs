@@ -1,0 +1,277 @@
+//! From the store into memory: what is due is claimed, lane by lane, a few of each destination, as long as there
+//! is room. Everything else stays where it is.
+
+use super::Dispatch;
+use super::happenings::{FeedFailed, MailGone};
+use super::settle::{End, Settled};
+use crate::base::clock::Time;
+use crate::base::id::MessageId;
+use crate::base::limits;
+use crate::base::observe::Happening;
+use crate::base::shutdown::Phase;
+use crate::mail::status::Status;
+use crate::model::delivery::{Claim, Delivery, State};
+use crate::model::message::Message;
+use crate::model::outcome::{Blame, Kind, Outcome, Why};
+use crate::queue::fair::Rank;
+use crate::queue::ready::{Item, Mail, Place, Stream};
+use crate::queue::details;
+use crate::store::queue::Lane;
+use crate::store::{Change, StoreError};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// How far each lane has been read in this pass: everything behind this destination is still to be seen.
+#[derive(Default)]
+pub(super) struct Feed {
+    passes: HashMap<Lane, Pass>,
+}
+
+struct Pass {
+    after: String,
+    mark: u64,
+}
+
+/// A row that can come in, and its place.
+struct Seated {
+    delivery: Delivery,
+    place: Place,
+}
+
+/// Feeds until the daemon drains.
+pub(super) async fn feed(dispatch: Arc<Dispatch>) {
+    let mut feed = Feed::default();
+    loop {
+        let again = match feed.round(&dispatch).await {
+            Ok(again) => again,
+            Err(error) => {
+                FeedFailed { error: &error }.record();
+                false
+            }
+        };
+        if dispatch.is_draining() {
+            return;
+        }
+        if !again {
+            tokio::select! {
+                _ = dispatch.ledger.ready.space.rung_within(limits::FEED_EVERY) => {}
+                () = dispatch.shutdown.reached(Phase::Draining) => return,
+            }
+        }
+    }
+}
+
+impl Feed {
+    /// One page of every lane. True when there is more to be read and room for it.
+    async fn round(&mut self, dispatch: &Dispatch) -> Result<bool, StoreError> {
+        dispatch.ledger.store.promote_due(dispatch.now()).await?;
+        let mut lanes = all_lanes(dispatch).await?;
+        self.passes.retain(|lane, _| lanes.contains(lane));
+        lanes.sort_by_key(|lane| Rank::of(&lane.stream));
+        let (mut is_over, mut fed) = (true, 0);
+        for lane in lanes {
+            if !dispatch.ledger.ready.has_room() || dispatch.is_draining() {
+                return Ok(false);
+            }
+            let (ended, taken) = self.page(dispatch, lane).await?;
+            is_over &= ended;
+            fed += taken;
+        }
+        if is_over {
+            dispatch.ledger.ready.surveyed();
+        }
+        Ok(!is_over || fed > 0)
+    }
+
+    /// One page of a lane: whether the lane was read to its end, and how many came in.
+    async fn page(&mut self, dispatch: &Dispatch, lane: Lane) -> Result<(bool, usize), StoreError> {
+        let ready = &dispatch.ledger.ready;
+        let stream = Stream { tenant: lane.tenant.clone(), name: lane.stream.clone() };
+        let pass = self
+            .passes
+            .entry(lane.clone())
+            .or_insert_with(|| Pass { after: String::new(), mark: ready.mark() });
+        let from_start = pass.after.is_empty();
+        let rows = dispatch.ledger.store.ready_page(&lane, &pass.after, limits::FEED_ROWS).await?;
+        let is_full = rows.len() == limits::FEED_ROWS;
+        let last = rows.last().map(|row| row.destination.clone());
+        let seated = seat(dispatch, &stream, rows, is_full, pass.mark);
+        let whole = !is_full;
+        match last {
+            Some(last) if is_full => pass.after = last,
+            _ => {
+                if from_start || whole {
+                    ready.caught_up_everywhere(&stream, pass.mark);
+                }
+                self.passes.remove(&lane);
+            }
+        }
+        let taken = seated.len();
+        dispatch.claim(seated).await?;
+        Ok((whole, taken))
+    }
+}
+
+async fn all_lanes(dispatch: &Dispatch) -> Result<Vec<Lane>, StoreError> {
+    let mut lanes: Vec<Lane> = Vec::new();
+    loop {
+        let more = dispatch.ledger.store.ready_lanes(lanes.last()).await?;
+        if more.is_empty() || lanes.len() >= limits::FEED_LANES_MAX {
+            return Ok(lanes);
+        }
+        lanes.extend(more);
+    }
+}
+
+/// Places for the rows of a page, as far as there are any; what stays in the store is noted.
+fn seat(dispatch: &Dispatch, stream: &Stream, rows: Vec<Delivery>, is_full: bool, mark: u64) -> Vec<Seated> {
+    let (ready, now) = (&dispatch.ledger.ready, dispatch.now());
+    let last = rows.last().map(|row| row.destination.clone());
+    let (mut seated, mut stay) = (Vec::with_capacity(rows.len()), HashSet::new());
+    let mut seen = HashSet::new();
+    for delivery in rows {
+        seen.insert(delivery.destination.clone());
+        if stay.contains(&delivery.destination) {
+            continue;
+        }
+        match ready.claimed(&delivery.destination, &delivery.tenant, now) {
+            Some(place) => seated.push(Seated { delivery, place }),
+            None => {
+                stay.insert(delivery.destination);
+            }
+        }
+    }
+    for destination in seen {
+        // The page may have ended in the middle of its last destination.
+        let may_go_on = is_full && Some(&destination) == last.as_ref();
+        if stay.contains(&destination) || may_go_on {
+            ready.left(&destination, stream);
+        } else {
+            ready.caught_up(&destination, stream, mark);
+        }
+    }
+    seated
+}
+
+impl Dispatch {
+    /// Takes them in the store, and then into memory. Whom another node was quicker to take is let go.
+    async fn claim(&self, seated: Vec<Seated>) -> Result<(), StoreError> {
+        if seated.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let claims = seated.iter().map(|seat| self.claim_of(&seat.delivery, now)).collect();
+        let written = self.ledger.store.write(Change { claims, ..Change::default() }).await?;
+        let claimed: HashSet<_> = written.claimed.into_iter().collect();
+        let taken = seated.into_iter().filter(|seat| claimed.contains(&seat.delivery.id)).map(|seat| {
+            let claim = self.claim_of(&seat.delivery, now);
+            let delivery = Delivery {
+                state: State::Leased,
+                attempts: claim.attempts,
+                due_at: claim.due_at,
+                lease: Some(claim.lease),
+                ..seat.delivery
+            };
+            Seated { delivery, place: seat.place }
+        });
+        self.bring_in(taken.collect()).await;
+        Ok(())
+    }
+
+    fn claim_of(&self, delivery: &Delivery, now: Time) -> Claim {
+        let attempts = delivery.attempts + 1;
+        Claim {
+            delivery: delivery.id.clone(),
+            lease: self.ledger.lease.clone(),
+            attempts,
+            due_at: self.ledger.next_try(attempts, now),
+            at: now,
+        }
+    }
+
+    /// Reads their messages and puts them on their ways. What cannot be read now goes back.
+    async fn bring_in(&self, seated: Vec<Seated>) {
+        let mut settled = Vec::new();
+        let mut wanted: Vec<MessageId> = seated.iter().map(|seat| seat.delivery.message.clone()).collect();
+        wanted.sort();
+        wanted.dedup();
+        let mut mails: HashMap<MessageId, Read> = HashMap::new();
+        for ids in wanted.chunks(limits::MAILS_AT_ONCE) {
+            self.read_mails(ids, &mut mails).await;
+        }
+        for Seated { delivery, place } in seated {
+            match mails.get(&delivery.message) {
+                Some(Read::Mail(mail)) => match self.ledger.course(&delivery, &mail.message, &mail.params) {
+                    Some(course) => {
+                        let item = Item { delivery, mail: mail.clone(), course, place };
+                        self.ledger.ready.enter(item, self.now());
+                    }
+                    None => {
+                        let nowhere = Read::Damaged("its destination is none".to_owned());
+                        settled.push(self.unread(delivery, place, Some(&nowhere)));
+                    }
+                },
+                read => settled.push(self.unread(delivery, place, read)),
+            }
+        }
+        self.settler.settle(settled).await;
+    }
+}
+
+/// What reading a message came to.
+enum Read {
+    Mail(Arc<Mail>),
+    /// There is no memory for it now.
+    NoRoom,
+    /// Its row or its body cannot be read for now.
+    Failed(StoreError),
+    /// What the row says cannot be understood.
+    Damaged(String),
+}
+
+impl Dispatch {
+    async fn read_mails(&self, ids: &[MessageId], into: &mut HashMap<MessageId, Read>) {
+        match self.ledger.store.mails(ids).await {
+            Ok(found) => {
+                for (message, prepared) in found {
+                    into.insert(message.id.clone(), self.mail(message, prepared));
+                }
+            }
+            Err(error) => {
+                FeedFailed { error: &error }.record();
+                into.extend(ids.iter().map(|id| (id.clone(), Read::Failed(error.clone()))));
+            }
+        }
+    }
+
+    fn mail(&self, message: Message, prepared: Vec<u8>) -> Read {
+        let params = match details::params(&message.details) {
+            Ok(params) => params,
+            Err(why) => return Read::Damaged(why.to_string()),
+        };
+        let mut room = self.ledger.ready.room.share();
+        if !room.grow_to(prepared.len()) {
+            return Read::NoRoom;
+        }
+        Read::Mail(Arc::new(Mail { message, params, prepared: Arc::new(prepared), room }))
+    }
+
+    /// A delivery whose message is not there. It keeps its place until that is on disk.
+    fn unread(&self, delivery: Delivery, place: Place, read: Option<&Read>) -> Settled {
+        let now = self.now();
+        let (text, is_gone): (_, bool) = match read {
+            Some(Read::NoRoom) => ("there is no memory for its message now".to_owned(), false),
+            Some(Read::Failed(error)) => (format!("its message could not be read: {error}"), false),
+            Some(Read::Damaged(why)) => (format!("its message is damaged: {why}"), true),
+            Some(Read::Mail(_)) | None => ("its message is not there any more".to_owned(), true),
+        };
+        MailGone { delivery: &delivery.id, why: &text }.record();
+        let status = Status::new(if is_gone { 5 } else { 4 }, 3, 0);
+        let why = Why { blame: Blame::Us, kind: Kind::Soft, category: "store".to_owned(), status, code: None, text };
+        let end = match is_gone {
+            true => End::Untried(Outcome::Never(why)),
+            false => End::PutOff(now.plus(limits::UNREAD_PAUSE), why),
+        };
+        Settled { delivery, mail: None, end, place }
+    }
+}

@@ -1,0 +1,144 @@
+//! What can happen on the way out: each with its line and its number.
+
+use super::settle::Try;
+use crate::base::clock::Time;
+use crate::base::id::{DeliveryId, MessageId};
+use crate::base::metrics::{
+    DELIVERIES_SETTLED, DELIVERY_SECONDS, FEED_FAILURES, REPORTS_NOT_SENT, SETTLE_FAILURES, SITES_DOWN, SITES_SLOWED,
+};
+use crate::base::observe::Happening;
+use crate::model::delivery::{Delivery, State};
+use crate::model::outcome::Why;
+use crate::smtp::reply::Reply;
+use crate::store::StoreError;
+
+/// A try, or what was decided instead of one, came to its end.
+pub(super) struct DeliverySettled<'a> {
+    pub delivery: &'a Delivery,
+    pub state: State,
+    pub why: Option<&'a Why>,
+    pub took: Option<&'a Try>,
+}
+
+impl Happening for DeliverySettled<'_> {
+    fn record(self) {
+        let Self { delivery, state, why, took } = self;
+        let state = state.word();
+        metrics::counter!(DELIVERIES_SETTLED, "state" => state).increment(1);
+        let Delivery { id, message, recipient, attempts, .. } = delivery;
+        let host = took.and_then(|told| told.host.as_deref());
+        let tls = took.and_then(|told| told.tls.as_deref());
+        let reply = took.and_then(|told| told.reply.as_deref());
+        let took = took.map(|told| told.took);
+        if let Some(took) = took {
+            metrics::histogram!(DELIVERY_SECONDS).record(took.as_secs_f64());
+        }
+        match why {
+            None => tracing::info!(%message, delivery = %id, %recipient, state, attempts, host, tls, reply, ?took, "delivery"),
+            Some(why) => {
+                let (blame, category) = (why.blame.word(), &*why.category);
+                tracing::info!(%message, delivery = %id, %recipient, state, attempts, host, tls, blame, category, why = %why.text, ?took, "delivery");
+            }
+        }
+    }
+}
+
+/// The store did not take what came of tries. Nothing more is sent until it does.
+pub(super) struct NotSettled<'a> {
+    pub deliveries: usize,
+    pub error: &'a StoreError,
+}
+
+impl Happening for NotSettled<'_> {
+    fn record(self) {
+        let Self { deliveries, error } = self;
+        metrics::counter!(SETTLE_FAILURES).increment(1);
+        tracing::error!(deliveries, %error, "outcomes could not be stored; trying again, and sending nothing more meanwhile");
+    }
+}
+
+/// What was tried here belongs to somebody else by now: it may have been delivered twice.
+pub(super) struct SettledElsewhere<'a> {
+    pub delivery: &'a DeliveryId,
+}
+
+impl Happening for SettledElsewhere<'_> {
+    fn record(self) {
+        let Self { delivery } = self;
+        tracing::warn!(%delivery, "the lease was lost while it was being tried; it may be delivered twice");
+    }
+}
+
+/// A report could not be taken in; the delivery ended without it.
+pub(super) struct NotReported<'a> {
+    pub message: &'a MessageId,
+    pub why: &'a Reply,
+}
+
+impl Happening for NotReported<'_> {
+    fn record(self) {
+        let Self { message, why } = self;
+        metrics::counter!(REPORTS_NOT_SENT).increment(1);
+        tracing::warn!(%message, %why, "a delivery report could not be sent");
+    }
+}
+
+/// The store could not be read for deliveries.
+pub(super) struct FeedFailed<'a> {
+    pub error: &'a StoreError,
+}
+
+impl Happening for FeedFailed<'_> {
+    fn record(self) {
+        let Self { error } = self;
+        metrics::counter!(FEED_FAILURES).increment(1);
+        tracing::warn!(%error, "the queue could not be read; trying again");
+    }
+}
+
+/// A delivery without its message.
+pub(super) struct MailGone<'a> {
+    pub delivery: &'a DeliveryId,
+    pub why: &'a str,
+}
+
+impl Happening for MailGone<'_> {
+    fn record(self) {
+        let Self { delivery, why } = self;
+        tracing::warn!(%delivery, why, "a delivery cannot be sent");
+    }
+}
+
+/// A site asked for less.
+pub(super) struct SiteSlowed<'a> {
+    pub site: &'a str,
+    pub rate: f64,
+    pub until: Option<Time>,
+    pub why: &'a str,
+}
+
+impl Happening for SiteSlowed<'_> {
+    fn record(self) {
+        let Self { site, rate, until, why } = self;
+        metrics::counter!(SITES_SLOWED).increment(1);
+        match until {
+            None => tracing::warn!(site, rate, why, "sending more slowly"),
+            Some(until) => tracing::warn!(site, %until, why, "sending nothing there for a while"),
+        }
+    }
+}
+
+/// No host of a site could be reached.
+pub(super) struct SiteDown<'a> {
+    pub site: &'a str,
+    pub until: Time,
+    pub why: &'a str,
+}
+
+impl Happening for SiteDown<'_> {
+    fn record(self) {
+        let Self { site, until, why } = self;
+        metrics::counter!(SITES_DOWN).increment(1);
+        tracing::warn!(site, %until, why, "cannot be reached; not trying before");
+    }
+}

@@ -1,0 +1,246 @@
+//! The rows of what came of tries: pure, but for chance in ids and in the next pauses.
+
+use super::super::Dispatch;
+use super::super::happenings::DeliverySettled;
+use super::{End, Settled, Try};
+use crate::base::clock::Time;
+use crate::base::id::{self, MessageId};
+use crate::base::observe::Happening;
+use crate::deliver::outcome::network;
+use crate::model::delivery::{Attempt, Delivery, Settlement, State};
+use crate::model::event::Event;
+use crate::model::intake::Intake;
+use crate::model::outcome::{Blame, Kind, Outcome, Why};
+use crate::queue::ready::{Mail, Place};
+use crate::queue::schedule::{self, Next};
+use crate::store::Change;
+use serde_json::json;
+use std::sync::Arc;
+
+/// What is to be written.
+pub(super) struct Plan {
+    /// Of all that need no report.
+    pub change: Change,
+    pub places: Vec<Place>,
+    pub reports: Vec<Report>,
+}
+
+/// A report to a sender, and the rows that are written with it.
+pub(super) struct Report {
+    pub intake: Intake,
+    pub change: Change,
+    pub message: MessageId,
+    pub places: Vec<Place>,
+}
+
+/// What a delivery becomes.
+struct Verdict {
+    state: State,
+    due_at: Time,
+    /// Tries so far: what was not tried does not count.
+    attempts: i64,
+    why: Option<Why>,
+}
+
+impl Dispatch {
+    pub(super) fn plan(&self, settled: Vec<Settled>) -> Plan {
+        let now = self.now();
+        let mut plan = Plan { change: Change::default(), places: Vec::with_capacity(settled.len()), reports: Vec::new() };
+        let mut reported = Vec::new();
+        for Settled { delivery, mail, end, place } in settled {
+            let verdict = self.verdict(&delivery, mail.as_deref(), &end, now);
+            let mut change = self.rows(&delivery, mail.as_deref(), &verdict, &end, now);
+            DeliverySettled { delivery: &delivery, state: verdict.state, why: verdict.why.as_ref(), took: took(&end) }.record();
+            match mail.and_then(|mail| self.reportable(delivery, mail, &verdict, &end)) {
+                Some(about) => reported.push((about, change, place)),
+                None => {
+                    append(&mut plan.change, &mut change);
+                    plan.places.push(place);
+                }
+            }
+        }
+        self.group_reports(reported, &mut plan);
+        plan
+    }
+
+    fn verdict(&self, delivery: &Delivery, mail: Option<&Mail>, end: &End, now: Time) -> Verdict {
+        let untried = delivery.attempts - 1;
+        match end {
+            End::GivenBack => Verdict { state: State::Ready, due_at: now, attempts: untried, why: None },
+            End::PutOff(until, why) => match schedule::put_off(*until, now, delivery.expires_at) {
+                Next::At(due_at) => later(due_at, untried, why.clone()),
+                Next::Expired => expired(delivery, now, untried, why),
+            },
+            End::Untried(outcome) => self.of_outcome(delivery, mail, outcome, untried, now, State::Failed),
+            End::Tried(outcome, told) => {
+                self.of_outcome(delivery, mail, outcome, delivery.attempts, now, told.taken_as)
+            }
+        }
+    }
+
+    fn of_outcome(
+        &self,
+        delivery: &Delivery,
+        mail: Option<&Mail>,
+        outcome: &Outcome,
+        attempts: i64,
+        now: Time,
+        taken_as: State,
+    ) -> Verdict {
+        match outcome {
+            Outcome::Done => Verdict { state: taken_as, due_at: now, attempts, why: None },
+            Outcome::Later(why) => {
+                let retry = &self.settings().retry;
+                match schedule::after_try(retry, delivery.attempts, now, delivery.expires_at, &self.ledger.random) {
+                    Next::At(due_at) => later(due_at, attempts, why.clone()),
+                    Next::Expired => expired(delivery, now, attempts, why),
+                }
+            }
+            Outcome::Never(why) => {
+                // What a remote refused came back; what we gave up has failed.
+                let said = why.blame == Blame::Remote || mail.is_none();
+                let state = if said && mail.is_some() { State::Bounced } else { State::Failed };
+                Verdict { state, due_at: now, attempts, why: Some(why.clone()) }
+            }
+        }
+    }
+
+    fn rows(&self, delivery: &Delivery, mail: Option<&Mail>, verdict: &Verdict, end: &End, now: Time) -> Change {
+        let settlement = Settlement {
+            delivery: delivery.id.clone(),
+            lease: self.ledger.lease.clone(),
+            state: verdict.state,
+            reason: reason(delivery, verdict),
+            attempts: verdict.attempts,
+            due_at: verdict.due_at,
+            at: now,
+        };
+        let mut change = Change { settlements: vec![settlement], ..Change::default() };
+        if let End::Tried(outcome, told) = end {
+            change.attempts.push(self.attempt_row(delivery, outcome, told));
+        }
+        change.events.extend(self.event(delivery, mail, verdict, end, now));
+        if let (Some(mail), Some(why)) = (mail, &verdict.why)
+            && verdict.state == State::Bounced
+            && why.kind == Kind::Hard
+            && mail.message.sandboxed_at.is_none()
+            && delivery.is_away()
+        {
+            change.steps.push(suppressions::suppress(&self.suppression(delivery, why, now)));
+        }
+        change
+    }
+
+    fn attempt_row(&self, delivery: &Delivery, outcome: &Outcome, told: &Try) -> Attempt {
+        let details = told.dialogue.as_ref().map_or_else(|| "{}".to_owned(), |d| json!({ "dialogue": d }).to_string());
+        Attempt {
+            delivery: delivery.id.clone(),
+            number: delivery.attempts,
+            node: self.ledger.lease.node.clone(),
+            started_at: told.started_at,
+            took: told.took,
+            outcome: outcome.word(),
+            host: told.host.clone(),
+            address: told.address.clone(),
+            tls: told.tls.clone(),
+            reply: told.reply.clone(),
+            details,
+        }
+    }
+
+    fn suppression(&self, delivery: &Delivery, why: &Why, now: Time) -> Suppression {
+        Suppression {
+            id: id::new(now, &self.ledger.random),
+            tenant: delivery.tenant.clone(),
+            domain: String::new(),
+            stream: String::new(),
+            whom: Suppressed::Address(delivery.recipient.clone()),
+            reason: Cause::HardBounce,
+            origin: Whence::System,
+            note: why.text.clone(),
+            created_at: now,
+            expires_at: None,
+        }
+    }
+
+    fn event(&self, delivery: &Delivery, mail: Option<&Mail>, verdict: &Verdict, end: &End, now: Time) -> Option<Event> {
+        let kind = match (verdict.state, end) {
+            (State::Sent, _) => "email.sent",
+            (State::Delivered, _) => "email.delivered",
+            (State::Captured, _) => "email.captured",
+            (State::Bounced, _) => "email.bounced",
+            (State::Failed, _) => "email.failed",
+            (State::Deferred, End::Tried(..)) => "email.deferred",
+            // Nothing happened that anybody waits to hear of.
+            _ => return None,
+        };
+        let is_sandboxed = mail.is_some_and(|mail| mail.message.sandboxed_at.is_some()) || verdict.state == State::Captured;
+        Some(Event {
+            id: id::new(now, &self.ledger.random),
+            kind: kind.to_owned(),
+            at: now,
+            tenant: Some(delivery.tenant.clone()),
+            message: Some(delivery.message.clone()),
+            delivery: Some(delivery.id.clone()),
+            data: data(delivery, verdict, end, is_sandboxed),
+        })
+    }
+}
+
+fn later(due_at: Time, attempts: i64, why: Why) -> Verdict {
+    Verdict { state: State::Deferred, due_at, attempts, why: Some(why) }
+}
+
+fn expired(delivery: &Delivery, now: Time, attempts: i64, why: &Why) -> Verdict {
+    let why = network::expired(Some(why), delivery.created_at).why().cloned();
+    Verdict { state: State::Failed, due_at: now, attempts, why }
+}
+
+/// Why it is where it is; what is given back keeps what was known of it.
+fn reason(delivery: &Delivery, verdict: &Verdict) -> Option<String> {
+    match (&verdict.why, verdict.state) {
+        (Some(why), _) => Some(why.text.clone()),
+        (None, State::Ready) => delivery.reason.clone(),
+        (None, _) => None,
+    }
+}
+
+fn took(end: &End) -> Option<&Try> {
+    match end {
+        End::Tried(_, told) => Some(told),
+        End::Untried(_) | End::PutOff(..) | End::GivenBack => None,
+    }
+}
+
+/// What webhooks will say of it.
+fn data(delivery: &Delivery, verdict: &Verdict, end: &End, is_sandboxed: bool) -> String {
+    let mut data = json!({ "recipient": delivery.recipient.to_string(), "attempt": verdict.attempts });
+    if let Some(told) = took(end) {
+        data["host"] = json!(told.host);
+        data["reply"] = json!(told.reply);
+    }
+    if let Some(why) = &verdict.why {
+        data["bounce"] = json!({
+            "kind": why.kind.word(),
+            "category": why.category,
+            "smtp_code": why.code,
+            "enhanced_code": why.status.to_string(),
+            "diagnostic": why.text,
+            "source": if why.code.is_some() { "smtp" } else { "us" },
+        });
+    }
+    if verdict.state == State::Deferred {
+        data["next_attempt_at"] = json!(verdict.due_at.to_string());
+    }
+    if is_sandboxed {
+        data["sandbox"] = json!(true);
+    }
+    data.to_string()
+}
+
+fn append(to: &mut Change, from: &mut Change) {
+    to.settlements.append(&mut from.settlements);
+    to.attempts.append(&mut from.attempts);
+    to.events.append(&mut from.events);
+    to.steps.append(&mut from.steps);
+}

@@ -1,0 +1,248 @@
+//! A site: all destinations that are reached in one way, with the lane in which their mail waits, the pace at
+//! which it is sent there, and the count of the workers that send it.
+
+use super::happenings::{SiteDown, SiteSlowed};
+use crate::base::clock::Time;
+use crate::base::limits;
+use crate::base::observe::Happening;
+use crate::deliver::outcome::Action;
+use crate::deliver::way::Way;
+use crate::model::outcome::Why;
+use crate::policy::pace::{Bounds, Pace, Snapshot};
+use crate::queue::lane::{Calls, Lane};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub(super) struct Site {
+    pub key: String,
+    /// For people: the domain or relay that it was first looked up for.
+    pub name: String,
+    pub kind: Kind,
+    pub lane: Arc<Lane>,
+    /// Recipients of one message in one transaction, at most.
+    pub recipients_max: usize,
+    state: Mutex<State>,
+}
+
+pub(super) enum Kind {
+    Away(Away),
+    /// Our own mailboxes.
+    Desk,
+    Sandbox,
+}
+
+pub(super) struct Away {
+    pub way: Way,
+    pub takes: Takes,
+}
+
+/// What it means when such a site has taken a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// It will send it on: `Sent`.
+    Over,
+    /// It is the recipient's own: `Delivered`.
+    For,
+}
+
+struct State {
+    workers: u32,
+    pace: Pace,
+    /// Destinations that lead here: what is shut with it.
+    destinations: BTreeSet<String>,
+    /// How often in a row no host could be reached.
+    failures: u32,
+    worked_at: Time,
+    used_at: Time,
+}
+
+/// May a message begin now?
+pub(super) enum Turn {
+    Now,
+    At(Time),
+    /// Nothing is sent there for the time being.
+    Suspended,
+}
+
+impl Site {
+    pub fn new(
+        (key, name): (String, String),
+        kind: Kind,
+        calls: &Arc<Calls>,
+        bounds: Bounds,
+        recipients_max: usize,
+        now: Time,
+    ) -> Arc<Self> {
+        let state = State {
+            workers: 0,
+            pace: Pace::new(bounds, now),
+            destinations: BTreeSet::new(),
+            failures: 0,
+            worked_at: Time::default(),
+            used_at: now,
+        };
+        Arc::new(Self { key, name, kind, lane: Lane::new(calls), recipients_max, state: Mutex::new(state) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A destination that leads here.
+    pub fn serves(&self, destination: &str) {
+        let mut state = self.state();
+        if state.destinations.len() < limits::SITE_DESTINATIONS_MAX && !state.destinations.contains(destination) {
+            state.destinations.insert(destination.to_owned());
+        }
+    }
+
+    pub fn destinations(&self) -> Vec<String> {
+        self.state().destinations.iter().cloned().collect()
+    }
+
+    /// One more worker, if the pace allows it and there is work for it.
+    pub fn hire(&self, now: Time) -> bool {
+        let mut state = self.state();
+        state.used_at = now;
+        let may = state.workers < state.pace.connections() && !state.pace.is_suspended(now) && !self.lane.is_empty();
+        state.workers += u32::from(may);
+        may
+    }
+
+    /// A worker left; are there none any more?
+    pub fn leave(&self, now: Time) -> bool {
+        let mut state = self.state();
+        state.workers -= 1;
+        state.used_at = now;
+        state.workers == 0
+    }
+
+    /// Are there more workers than the pace allows by now?
+    pub fn is_crowded(&self) -> bool {
+        let state = self.state();
+        state.workers > state.pace.connections()
+    }
+
+    pub fn workers(&self) -> u32 {
+        self.state().workers
+    }
+
+    /// Takes a turn when it is there.
+    pub fn turn(&self, now: Time) -> Turn {
+        let mut state = self.state();
+        if state.pace.is_suspended(now) {
+            return Turn::Suspended;
+        }
+        match state.pace.next_slot(now) {
+            slot if slot > now => Turn::At(slot),
+            _ => {
+                state.pace.take(now);
+                Turn::Now
+            }
+        }
+    }
+
+    /// The turn was not used.
+    pub fn give_back_turn(&self, now: Time) {
+        self.state().pace.refund(now);
+    }
+
+    pub fn went_well(&self, now: Time) {
+        let mut state = self.state();
+        state.pace.on_success(now);
+        state.failures = 0;
+        state.worked_at = now;
+    }
+
+    /// What a reply asks of the pace. The time until which nothing is sent, when it asks for that.
+    pub fn heed(&self, action: Action, why: &str, now: Time) -> Option<Time> {
+        let mut state = self.state();
+        state.pace.on_reply(action, why, now);
+        let snapshot = state.pace.snapshot(now);
+        drop(state);
+        SiteSlowed { site: &self.name, rate: snapshot.rate, until: snapshot.suspended.as_ref().map(|s| s.0), why }.record();
+        snapshot.suspended.map(|(until, _)| until)
+    }
+
+    /// No host could be reached. The time until which nobody need try again; none while another worker of it
+    /// gets through.
+    pub fn failed(&self, why: &Why, now: Time) -> Option<Time> {
+        let mut state = self.state();
+        if now.since(state.worked_at) < limits::SITE_WORKS_FOR {
+            return None;
+        }
+        let pause = limits::SITE_PAUSE_FIRST * 2_u32.saturating_pow(state.failures.min(16));
+        state.failures = state.failures.saturating_add(1);
+        drop(state);
+        let until = now.plus(pause.min(limits::SITE_PAUSE_LONGEST));
+        SiteDown { site: &self.name, until, why: &why.text }.record();
+        Some(until)
+    }
+
+    pub fn suspend(&self, until: Time, why: &str, now: Time) {
+        self.state().pace.suspend(until, why, now);
+        self.lane.stir();
+    }
+
+    pub fn resume(&self, now: Time) {
+        self.state().pace.resume(now);
+        self.lane.call();
+    }
+
+    pub fn set_rate(&self, rate: Option<f64>, now: Time) {
+        let mut state = self.state();
+        match rate {
+            Some(rate) => state.pace.set_rate(rate, now),
+            None => state.pace.clear(now),
+        }
+    }
+
+    pub fn snapshot(&self, now: Time) -> Snapshot {
+        self.state().pace.snapshot(now)
+    }
+
+    fn is_idle(&self, now: Time) -> bool {
+        let state = self.state();
+        state.workers == 0
+            && now.since(state.used_at) > limits::SITE_KEPT
+            && state.pace.is_ordinary(now)
+            && self.lane.is_empty()
+    }
+}
+
+/// All sites, by what their connections are shared by.
+#[derive(Default)]
+pub(super) struct Sites(Mutex<HashMap<String, Arc<Site>>>);
+
+impl Sites {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Arc<Site>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn get_or_make(&self, key: &str, make: impl FnOnce() -> Arc<Site>) -> Arc<Site> {
+        self.all().entry(key.to_owned()).or_insert_with(make).clone()
+    }
+
+    pub fn of_lane(&self, lane: &Arc<Lane>) -> Option<Arc<Site>> {
+        self.all().values().find(|site| Arc::ptr_eq(&site.lane, lane)).cloned()
+    }
+
+    pub fn of_destination(&self, destination: &str) -> Vec<Arc<Site>> {
+        let serves = |site: &&Arc<Site>| site.state().destinations.contains(destination);
+        self.all().values().filter(serves).cloned().collect()
+    }
+
+    pub fn list(&self) -> Vec<Arc<Site>> {
+        self.all().values().cloned().collect()
+    }
+
+    /// Takes all of them away: what comes next makes new ones.
+    pub fn take_all(&self) -> Vec<Arc<Site>> {
+        self.all().drain().map(|(_, site)| site).collect()
+    }
+
+    /// Forgets those that nobody used for a while.
+    pub fn sweep(&self, now: Time) {
+        self.all().retain(|_, site| !(site.is_idle(now) && site.lane.close_if_empty()));
+    }
+}

@@ -1,0 +1,134 @@
+//! A worker: one connection to a site, and the loop that uses it. It takes what is next, tries it, hands on what
+//! came of it, and leaves when nothing came for a while.
+
+use super::Dispatch;
+use super::settle::{End, Settled};
+use super::site::{Kind, Site, Turn};
+use crate::base::limits;
+use crate::base::shutdown::Phase;
+use crate::deliver::session::Session;
+use crate::queue::ready::Item;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+
+pub(super) struct Worker {
+    pub dispatch: Arc<Dispatch>,
+    pub site: Arc<Site>,
+    pub session: Option<Session>,
+    _connection: OwnedSemaphorePermit,
+}
+
+impl Worker {
+    pub fn new(dispatch: Arc<Dispatch>, site: Arc<Site>, connection: OwnedSemaphorePermit) -> Self {
+        Self { dispatch, site, session: None, _connection: connection }
+    }
+
+    pub async fn run(mut self) {
+        while let Some(items) = self.next().await {
+            self.work(items).await;
+            self.retire_session().await;
+        }
+        if let Some(session) = self.session.take() {
+            session.quit().await;
+        }
+        let now = self.dispatch.now();
+        if self.site.leave(now) && !self.site.lane.is_empty() {
+            // It was pushed while this worker turned to go.
+            self.site.lane.call();
+        }
+    }
+
+    /// What is next for this worker; none when it is time to go.
+    async fn next(&mut self) -> Option<Vec<Item>> {
+        let mut rested = false;
+        loop {
+            if self.dispatch.is_draining() || self.site.is_crowded() {
+                return None;
+            }
+            let now = self.dispatch.now();
+            match self.site.turn(now) {
+                Turn::Suspended => return None,
+                Turn::At(slot) => self.wait_for_turn(slot.since(now)).await,
+                Turn::Now => {
+                    let items = self.site.lane.try_take(self.site.recipients_max);
+                    if !items.is_empty() {
+                        return Some(items);
+                    }
+                    self.site.give_back_turn(now);
+                    if rested {
+                        return None;
+                    }
+                    rested = !self.rest().await;
+                }
+            }
+        }
+    }
+
+    /// Waits for something to do; false when nothing came in the time that a connection is kept.
+    async fn rest(&mut self) -> bool {
+        let idle = self.dispatch.settings().idle;
+        let began = tokio::time::Instant::now();
+        tokio::select! {
+            () = self.site.lane.rest(idle) => began.elapsed() < idle,
+            () = self.dispatch.shutdown.reached(Phase::Draining) => false,
+        }
+    }
+
+    /// A slow pace does not hold a connection open for nothing.
+    async fn wait_for_turn(&mut self, wait: Duration) {
+        if wait > self.dispatch.settings().idle
+            && let Some(session) = self.session.take()
+        {
+            session.quit().await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait.min(limits::TURN_LOOK_EVERY)) => {}
+            () = self.dispatch.shutdown.reached(Phase::Draining) => {}
+        }
+    }
+
+    async fn work(&mut self, items: Vec<Item>) {
+        let (items, over) = self.dispatch.check(items);
+        self.dispatch.settler.settle(over).await;
+        if items.is_empty() {
+            return;
+        }
+        let settled = match &self.site.kind {
+            Kind::Away(_) => self.attempt(items).await,
+            Kind::Desk => self.dispatch.file(items),
+            Kind::Sandbox => self.dispatch.capture(items),
+        };
+        self.dispatch.settler.settle(settled).await;
+    }
+
+    /// A connection is used so often and so long, and then made anew: behind a balancer may be better hosts.
+    async fn retire_session(&mut self) {
+        let settings = self.dispatch.settings();
+        let is_over = |session: &Session| {
+            session.transactions() >= settings.connection_messages
+                || session.opened_at().elapsed() >= settings.connection_age
+                || settings.idle.is_zero()
+        };
+        if self.session.as_ref().is_some_and(is_over)
+            && let Some(session) = self.session.take()
+        {
+            session.quit().await;
+        }
+    }
+}
+
+impl Dispatch {
+    /// Sorts out what need not be tried: its time is over, or what it needs is gone.
+    fn check(&self, items: Vec<Item>) -> (Vec<Item>, Vec<Settled>) {
+        let (now, directory) = (self.now(), self.ledger.directory.load());
+        let (mut good, mut over) = (Vec::with_capacity(items.len()), Vec::new());
+        for item in items {
+            match super::standing::check(&item, &directory, now) {
+                None => good.push(item),
+                Some(outcome) => over.push(Settled::new(item, End::Untried(outcome))),
+            }
+        }
+        (good, over)
+    }
+}

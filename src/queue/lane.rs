@@ -1,0 +1,161 @@
+//! A lane: what waits in memory for one way, and the workers that take it from there. A push wakes a worker
+//! that rests; when none does, the lane calls for another.
+
+use super::fair::{Fair, Rank};
+use super::ready::Item;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+pub struct Lane {
+    state: Mutex<State>,
+    wake: Notify,
+    calls: Arc<Calls>,
+    /// It stands in `calls` already.
+    called: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    fair: Fair<Item>,
+    /// Workers that rest and were not woken yet.
+    resting: usize,
+    /// No more is taken in: whoever pushes gets it back.
+    closed: bool,
+}
+
+/// Lanes that want a worker.
+#[derive(Default)]
+pub struct Calls {
+    lanes: Mutex<VecDeque<Arc<Lane>>>,
+    wake: Notify,
+}
+
+impl Calls {
+    /// The next lane that called. One that calls again meanwhile comes again.
+    pub async fn next(&self) -> Arc<Lane> {
+        loop {
+            let lane = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            if let Some(lane) = lane {
+                lane.called.store(false, Ordering::Release);
+                return lane;
+            }
+            self.wake.notified().await;
+        }
+    }
+}
+
+impl Lane {
+    pub fn new(calls: &Arc<Calls>) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            wake: Notify::new(),
+            calls: calls.clone(),
+            called: AtomicBool::new(false),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn len(&self) -> usize {
+        self.state().fair.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Err gives it back: the lane is closed.
+    // Boxing an item to make the error small would cost every push an allocation.
+    #[allow(clippy::result_large_err)]
+    pub fn push(self: &Arc<Self>, item: Item) -> Result<(), Item> {
+        let rests = {
+            let mut state = self.state();
+            if state.closed {
+                return Err(item);
+            }
+            let tenant = item.delivery.tenant.clone();
+            state.fair.push(&tenant, Rank::of(&item.mail.message.stream), item);
+            let rests = state.resting > 0;
+            state.resting = state.resting.saturating_sub(1);
+            rests
+        };
+        if rests {
+            self.wake.notify_one();
+        } else {
+            self.call();
+        }
+        Ok(())
+    }
+
+    /// Asks for a worker.
+    pub fn call(self: &Arc<Self>) {
+        if !self.called.swap(true, Ordering::AcqRel) {
+            self.calls.lanes.lock().unwrap_or_else(PoisonError::into_inner).push_back(self.clone());
+            self.calls.wake.notify_one();
+        }
+    }
+
+    /// What goes next: deliveries of one message, so many at most. Empty when nothing waits.
+    pub fn try_take(&self, max: usize) -> Vec<Item> {
+        self.state().fair.pop(max, |one, next| Arc::ptr_eq(&one.mail, &next.mail))
+    }
+
+    /// Returns when something may be there to be taken, or after so long. Whoever comes back takes what there
+    /// is before it gives up.
+    pub async fn rest(&self, at_most: Duration) {
+        {
+            let mut state = self.state();
+            if !state.fair.is_empty() || state.closed {
+                return;
+            }
+            state.resting += 1;
+        }
+        if tokio::time::timeout(at_most, self.wake.notified()).await.is_err() {
+            // A push may have counted this worker already: too few at rest only costs a call.
+            let mut state = self.state();
+            state.resting = state.resting.saturating_sub(1);
+        }
+    }
+
+    /// Wakes whoever rests, to look around.
+    pub fn stir(&self) {
+        self.wake.notify_waiters();
+    }
+
+    /// Takes no more, and gives out what waits.
+    pub fn close(&self) -> Vec<Item> {
+        let items = {
+            let mut state = self.state();
+            state.closed = true;
+            state.fair.drain()
+        };
+        self.wake.notify_waiters();
+        items
+    }
+
+    /// Everything that waits, but the lane stays open.
+    pub fn drain(&self) -> Vec<Item> {
+        self.state().fair.drain()
+    }
+
+    /// Closes it if nothing waits.
+    pub fn close_if_empty(&self) -> bool {
+        let mut state = self.state();
+        if state.fair.is_empty() {
+            state.closed = true;
+        }
+        state.closed
+    }
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = self.state();
+        write!(f, "{} waiting, {} resting", state.fair.len(), state.resting)
+    }
+}
