@@ -18,5 +18,7 @@ pub mod people;
 pub mod rate;
 pub mod relay;
 pub mod route;
+pub mod suppression;
 pub mod tenant;
+pub mod tls_report;
 pub mod url;
