@@ -282,6 +282,88 @@ pub const HTTP_CONNECTION_MAX: Duration = Duration::from_secs(600);
 pub const CONTROL_ANSWER_BYTES_MAX: usize = 64 << 20;
 pub const CONTROL_ANSWER_MAX: Duration = Duration::from_secs(60);
 
+// --- mail to other servers -----------------------------------------------------------------------
+
+/// A line of a remote's reply with its CRLF: RFC 5321 4.5.3.1.5 has 512, and lines of an AUTH dialogue 12,288
+/// (RFC 4954 4).
+pub const RESPONSE_LINE_BYTES_MAX: usize = 12_288;
+
+/// A whole reply of a remote: the longest answers to EHLO have thirty lines.
+pub const RESPONSE_LINES_MAX: usize = 200;
+pub const RESPONSE_BYTES_MAX: usize = 32 << 10;
+
+/// What is kept of a reply's text as the answer about a recipient: a few lines of 512.
+pub const RESPONSE_TEXT_BYTES_MAX: usize = 2 << 10;
+
+/// What one read from a remote takes at most.
+pub const RESPONSE_READ_BYTES: usize = 4 << 10;
+
+/// Commands said before the answers to them are read (RFC 2920 3.1: who only writes and a remote that only
+/// writes wait for each other; so many replies fit into any window).
+pub const PIPELINED_COMMANDS_MAX: usize = 100;
+
+/// A message up to this goes out with its envelope, where chunks are taken (RFC 3030): a round trip is saved,
+/// and little is wasted when nobody is accepted.
+pub const ONE_FLUSH_BYTES_MAX: usize = 64 << 10;
+
+/// What is said at once of a message, and the last chunk of a binary one: may it be finished is asked once more
+/// before it.
+pub const MESSAGE_SLICE_BYTES: usize = 64 << 10;
+
+/// Slices of a message in one call of the system.
+pub const MESSAGE_SLICES_AT_ONCE: usize = 16;
+
+/// A connection unused for longer may have been closed at the other end: its first command is heard before a
+/// message follows, so that a message is never said to one that is gone.
+pub const UNHEARD_MAX: Duration = Duration::from_secs(2);
+
+/// RFC 5321 4.5.3.2: how long a remote may take for its greeting, and for an answer to a command.
+pub const GREETING_WAIT: Duration = Duration::from_secs(300);
+pub const COMMAND_WAIT: Duration = Duration::from_secs(300);
+
+/// RFC 5321 4.5.3.2.4: for its answer to DATA; 4.5.3.2.5: for taking a piece of the message.
+pub const DATA_WAIT: Duration = Duration::from_secs(120);
+pub const PIECE_WAIT: Duration = Duration::from_secs(180);
+
+/// RFC 5321 4.5.3.2.6: for its answer to the final dot. Less makes duplicates (RFC 1047).
+pub const MESSAGE_WAIT: Duration = Duration::from_secs(600);
+
+/// How long a TCP connection may take to be made: three lost packets and their repetitions.
+pub const CONNECT_WAIT: Duration = Duration::from_secs(30);
+
+/// RFC 8305 5: the head start of an address before the next is tried beside it.
+pub const CONNECT_HEAD_START: Duration = Duration::from_millis(250);
+
+/// Addresses of one host that are tried, and hosts of one way: more do not make mail arrive sooner.
+pub const ADDRESSES_TRIED_MAX: usize = 8;
+pub const HOSTS_TRIED_MAX: usize = 10;
+
+/// How long opening a session may take, over all hosts: a slow greeting, and time for another host.
+pub const SESSION_OPEN_MAX: Duration = Duration::from_secs(600);
+
+/// How long one transaction may take, and a second more for each so many bytes: a host that answers each
+/// command at the last moment does not hold a connection for days.
+pub const TRANSACTION_MAX: Duration = Duration::from_secs(3_600);
+pub const DELIVERY_BYTES_PER_SECOND_MIN: u64 = 4 << 10;
+
+/// RSET and QUIT: nothing hangs on their answers but the connection.
+pub const RESET_WAIT: Duration = Duration::from_secs(30);
+pub const QUIT_WAIT: Duration = Duration::from_secs(5);
+
+/// Rounds of one AUTH dialogue: SCRAM has two, LOGIN two, and somebody who only asks has no end.
+pub const LOGIN_ROUNDS_MAX: usize = 5;
+
+/// TLS sessions of remote hosts that are kept to be resumed, of the order of a kilobyte each, and TLS set-ups
+/// for hosts with DANE records, of which each has its own.
+pub const TLS_SESSIONS_MAX: usize = 4_096;
+pub const DANE_SETUPS_MAX: usize = 256;
+
+/// Connections of a simulated network that wait to be taken.
+pub const PIPES_WAITING_MAX: usize = 1_024;
+
+/// Bytes under way in one direction of a simulated connection.
+pub const PIPE_BYTES: usize = 64 << 10;
+
 // --- certificates -------------------------------------------------------------------------------
 
 /// A chain or key file: beyond this the wrong file was named.

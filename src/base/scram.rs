@@ -32,14 +32,12 @@ impl ScramKeys {
     /// RFC 5802 3. Costs a millisecond or two.
     // unmet: RFC 4013, a password that is not ASCII is taken as it is written, without SASLprep
     pub fn derive(password: &str, salt: &[u8], iterations: NonZeroU32) -> Self {
-        let mut salted = Zeroizing::new([0; SHA256_OUTPUT_LEN]);
-        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, password.as_bytes(), &mut *salted);
-        let client_key = mac(&*salted, b"Client Key");
+        let ScramSecret { client_key, server_key } = ScramSecret::derive(password, salt, iterations);
         Self {
             salt: salt.to_vec(),
             iterations: iterations.get(),
-            stored_key: Secret::new(digest(&SHA256, client_key.as_ref()).as_ref().to_vec()),
-            server_key: Secret::new(mac(&*salted, b"Server Key").as_ref().to_vec()),
+            stored_key: Secret::new(digest(&SHA256, client_key.expose()).as_ref().to_vec()),
+            server_key,
         }
     }
 
@@ -75,6 +73,37 @@ impl ScramKeys {
     /// Do both stand for the same password and salt?
     pub fn is_same_as(&self, other: &Self) -> bool {
         verify_slices_are_equal(self.stored_key.expose(), other.stored_key.expose()).is_ok()
+    }
+}
+
+/// RFC 5802 3: what only who has the password can derive, for the client's side of a dialogue.
+pub struct ScramSecret {
+    client_key: Secret<Vec<u8>>,
+    server_key: Secret<Vec<u8>>,
+}
+
+impl ScramSecret {
+    /// Costs a millisecond or two at 4096 iterations.
+    pub fn derive(password: &str, salt: &[u8], iterations: NonZeroU32) -> Self {
+        let mut salted = Zeroizing::new([0; SHA256_OUTPUT_LEN]);
+        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, password.as_bytes(), &mut *salted);
+        Self {
+            client_key: Secret::new(mac(&*salted, b"Client Key").as_ref().to_vec()),
+            server_key: Secret::new(mac(&*salted, b"Server Key").as_ref().to_vec()),
+        }
+    }
+
+    /// What the server's signature is made with.
+    pub fn server_key(&self) -> &[u8] {
+        self.server_key.expose()
+    }
+
+    /// RFC 5802 3: the client's key, hidden behind a signature of all that was said.
+    pub fn proof(&self, message: &[u8]) -> Secret<Vec<u8>> {
+        let stored_key = digest(&SHA256, self.client_key.expose());
+        let signature = mac(stored_key.as_ref(), message);
+        let proof = self.client_key.expose().iter().zip(signature.as_ref()).map(|(key, s)| key ^ s);
+        Secret::new(proof.collect())
     }
 }
 

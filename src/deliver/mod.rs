@@ -3,4 +3,6 @@
 //! a value.
 
 pub mod outcome;
+pub mod session;
+pub mod tls;
 pub mod way;

@@ -4,6 +4,8 @@
 use crate::base::secret::Secret;
 use crate::mail::domain_name::DomainName;
 use crate::model::host::Host;
+pub use crate::smtp::dialogue::login::Mechanism;
+pub use crate::smtp::dialogue::transaction::Protocol;
 use std::net::IpAddr;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +30,6 @@ pub struct Target {
     /// Looked up already, in no order; empty: to be looked up when it is connected to.
     pub addresses: Vec<IpAddr>,
     pub tls: Tls,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    Smtp,
-    /// RFC 2033.
-    Lmtp,
 }
 
 /// What TLS has to be on the way to a host.
@@ -83,16 +78,6 @@ pub struct Login {
     pub password: Secret,
     /// The only mechanism to be used, when the operator says which.
     pub mechanism: Option<Mechanism>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mechanism {
-    Plain,
-    Login,
-    CramMd5,
-    ScramSha256,
-    /// The password is an OAuth token.
-    Xoauth2,
 }
 
 /// Addresses of ours to go out from, each with the name that its reverse DNS has.

@@ -2,6 +2,7 @@
 //! rooms above.
 
 pub mod bind;
+pub mod dial;
 mod happenings;
 pub mod listen;
 mod permits;

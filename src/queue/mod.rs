@@ -1,13 +1,16 @@
 //! The life of a delivery, from acceptance to its end.
 
 pub mod accept;
+pub mod course;
 pub mod details;
+pub mod fair;
 mod happenings;
 pub mod inspect;
+pub mod lane;
 pub mod ledger;
+pub mod pulse;
+pub mod ready;
 pub mod schedule;
 pub mod settings;
 pub mod simulator;
-pub mod pulse;
-pub mod settings;
 pub mod steer;

@@ -3,6 +3,7 @@
 
 pub mod command;
 pub mod data;
+pub mod dialogue;
 pub mod extension;
 pub mod line;
 pub mod reply;
