@@ -31,6 +31,7 @@ pub mod inward;
 pub mod outward;
 
 // floor 6: transactions, and work by the clock
+pub mod dispatch;
 pub mod receive;
 pub mod submit;
 pub mod tend;

@@ -1,7 +1,6 @@
 //! A budget of memory that many share: who receives a body takes room for it before the bytes come, and
 //! gives it back when they are gone. Without locks: two atomics, and whoever comes too late is told so.
 
-use super::metrics::BODY_MEMORY;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,8 +22,9 @@ impl std::fmt::Debug for Pot {
 }
 
 impl Budget {
-    pub fn new(bytes: usize) -> Self {
-        let gauge = metrics::gauge!(BODY_MEMORY);
+    /// What is taken of it is shown under this name.
+    pub fn new(bytes: usize, gauge: &'static str) -> Self {
+        let gauge = metrics::gauge!(gauge);
         Self(Arc::new(Pot { limit: AtomicUsize::new(bytes), taken: AtomicUsize::new(0), gauge }))
     }
 
@@ -32,6 +32,11 @@ impl Budget {
     /// came back.
     pub fn resize(&self, bytes: usize) {
         self.0.limit.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that may be taken in all.
+    pub fn limit(&self) -> usize {
+        self.0.limit.load(Ordering::Relaxed)
     }
 
     /// Bytes taken now.
@@ -99,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_share_grows_while_there_is_room_and_gives_back_at_its_end() {
-        let budget = Budget::new(100);
+        let budget = Budget::new(100, "test");
         let (mut one, mut two) = (budget.share(), budget.share());
         assert!(one.grow_to(60) && !two.grow_to(41) && two.grow_to(40));
         assert!(one.grow_to(10), "it holds more than that");
@@ -113,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_smaller_budget_takes_nothing_away_and_waits() {
-        let budget = Budget::new(100);
+        let budget = Budget::new(100, "test");
         let (mut one, mut two) = (budget.share(), budget.share());
         assert!(one.grow_to(80));
         budget.resize(50);
@@ -126,7 +131,7 @@ mod tests {
 
     #[test]
     fn many_threads_together_never_take_more_than_there_is() {
-        let budget = Budget::new(1_000);
+        let budget = Budget::new(1_000, "test");
         std::thread::scope(|scope| {
             for seed in 1..=8_usize {
                 let budget = budget.clone();
@@ -167,7 +172,7 @@ mod tests {
 
         #[test]
         fn the_sum_of_all_shares_is_what_is_taken_and_never_grows_past_the_limit(acts in prop::collection::vec(act(), 1..200)) {
-            let (budget, mut limit, mut shares) = (Budget::new(100), 100, Vec::<Share>::new());
+            let (budget, mut limit, mut shares) = (Budget::new(100, "test"), 100, Vec::<Share>::new());
             for act in acts {
                 let before = budget.taken();
                 match act {

@@ -1,9 +1,12 @@
 //! Time as a value. Rooms get a `Clock` and never ask the system, so that a test can let a week of
 //! retries pass in a millisecond.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A moment, in microseconds since 1970-01-01T00:00:00Z: the form in which it is stored and bound.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -71,18 +74,49 @@ impl std::fmt::Debug for Time {
     }
 }
 
-/// Where time comes from: the system, or a test's hand.
+/// Where time comes from: the system, a test's hand, or the runtime's timers.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
     #[default]
     System,
     Set(Arc<AtomicI64>),
+    /// So long after this moment as the runtime's own clock has gone since: where that one is paused and runs
+    /// ahead whenever nobody has anything to do, a week of retries passes in seconds.
+    Runtime(Time, Instant),
+}
+
+thread_local! {
+    static IS_RUN_AHEAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Held while a thread outside of the runtime (a database's) is at work for somebody inside. A runtime that runs
+/// ahead would take that for idleness; everywhere else this is nothing.
+pub struct Outside {
+    _held: Option<mpsc::Sender<()>>,
+}
+
+impl Outside {
+    pub fn hold() -> Self {
+        if !IS_RUN_AHEAD.get() {
+            return Self { _held: None };
+        }
+        let (held, released) = mpsc::channel::<()>();
+        // No runtime runs ahead of its blocking tasks.
+        tokio::task::spawn_blocking(move || released.recv().is_ok());
+        Self { _held: Some(held) }
+    }
 }
 
 impl Clock {
     /// A clock that stands still until `advance` is called.
     pub fn set(at: Time) -> Self {
         Self::Set(Arc::new(AtomicI64::new(at.micros())))
+    }
+
+    /// A clock that goes with the timers of the runtime of this thread.
+    pub fn of_runtime(from: Time) -> Self {
+        IS_RUN_AHEAD.set(true);
+        Self::Runtime(from, Instant::now())
     }
 
     pub fn now(&self) -> Time {
@@ -93,6 +127,7 @@ impl Clock {
                 Time(micros_of(since))
             }
             Self::Set(micros) => Time(micros.load(Ordering::SeqCst)),
+            Self::Runtime(from, since) => from.plus(since.elapsed()),
         }
     }
 

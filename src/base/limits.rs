@@ -403,6 +403,76 @@ pub const ZONE_FILE_BYTES_MAX: u64 = 8 << 20;
 /// Mistakes shown of one zone file: who has more begins with the first.
 pub const ZONE_MISTAKES_MAX: usize = 20;
 
+// --- delivery: what is in memory, and its workers ---------------------------------------------------
+
+/// Courses that are kept with their lanes: each is a few hundred bytes.
+pub const COURSES_MAX: usize = 100_000;
+
+/// Destinations of one stream told apart while mail for them waits in the store: beyond it all of them count as
+/// waiting until the stream was read once.
+pub const BEHIND_DESTINATIONS_MAX: usize = 10_000;
+
+/// Rows of one stream that are claimed at a time: a few milliseconds of the store.
+pub const FEED_ROWS: usize = 256;
+
+/// Lanes (a tenant's stream) that are visited in one round.
+pub const FEED_LANES_MAX: usize = 10_000;
+
+/// How often the store is looked at when nobody rings: what other nodes leave there, and what becomes due.
+pub const FEED_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a delivery waits whose message could not be read, or had no room.
+pub const UNREAD_PAUSE: Duration = Duration::from_secs(30);
+
+/// Ends of tries that wait for the store; then workers wait, and nothing more is sent.
+pub const SETTLE_QUEUE_MAX: usize = 256;
+
+/// Ends written at once: one change, and one of a group.
+pub const SETTLE_AT_ONCE: usize = 64;
+
+/// Reports to senders that are on their way into the store at a time.
+pub const REPORTS_AT_ONCE: usize = 32;
+
+/// The pauses between tries to write what came of deliveries.
+pub const SETTLE_PAUSE_FIRST: Duration = Duration::from_millis(100);
+pub const SETTLE_PAUSE_LONGEST: Duration = Duration::from_secs(5);
+
+/// How long the last outcomes may take to be stored when the daemon stops.
+pub const LAST_SETTLE_MAX: Duration = Duration::from_secs(10);
+
+/// Ways looked up at a time: each is a few questions to the DNS.
+pub const LOOKUPS_AT_ONCE: usize = 200;
+
+/// How long a way is used before it is looked up again.
+pub const ROUTE_KEPT_MIN: Duration = Duration::from_secs(10);
+pub const ROUTE_KEPT_MAX: Duration = Duration::from_secs(300);
+
+/// Workers for our own mailboxes, and for the sandbox: they wait for nobody.
+pub const LOCAL_WORKERS: u32 = 1;
+
+/// Destinations of one site that are known by name, to be shut together: a provider has many domains.
+pub const SITE_DESTINATIONS_MAX: usize = 10_000;
+
+/// Messages a second to one site where no rule says less; the least when a site asks for less; and how long it
+/// takes from the least back to the most.
+pub const SITE_RATE_MAX: f64 = 100_000.0;
+pub const SITE_RATE_MIN: f64 = 0.1;
+pub const SITE_RECOVERY: Duration = Duration::from_secs(1_800);
+
+/// A site that took mail so lately is not down because one connection to it failed.
+pub const SITE_WORKS_FOR: Duration = Duration::from_secs(60);
+
+/// How long a site that cannot be reached is left alone: first, and at most.
+pub const SITE_PAUSE_FIRST: Duration = Duration::from_secs(30);
+pub const SITE_PAUSE_LONGEST: Duration = Duration::from_secs(600);
+
+/// How long a site is kept that nobody uses, with what it taught us.
+pub const SITE_KEPT: Duration = Duration::from_secs(3_600);
+pub const SITES_SWEPT_EVERY: Duration = Duration::from_secs(60);
+
+/// How often a worker that waits for its turn looks whether something has changed.
+pub const TURN_LOOK_EVERY: Duration = Duration::from_secs(1);
+
 // --- metrics ------------------------------------------------------------------------------------
 
 /// How often samples of histograms are folded into buckets when nobody scrapes: what waits grows

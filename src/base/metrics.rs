@@ -38,6 +38,15 @@ declare! {
     counter Count SMTP_COMMANDS = "smtp_commands_total": "SMTP commands answered, by first digit of the reply.";
     counter Count SMTP_BOUNDS = "smtp_bounds_total": "SMTP connections closed at a bound, by which.";
     counter Count SMTP_TRANSCRIPTS = "smtp_transcripts_total": "SMTP conversations written down on request.";
+    gauge Bytes MAIL_MEMORY = "delivery_bytes": "Memory taken by messages that are being delivered.";
+    gauge Count DELIVERIES_IN_MEMORY = "deliveries_in_memory": "Deliveries that this node holds, waiting or being tried.";
+    counter Count DELIVERIES_SETTLED = "deliveries_settled_total": "Tries, and decisions without one, by what the delivery became.";
+    histogram Seconds DELIVERY_SECONDS = "delivery_seconds": "Time of a try, from its begin to the last answer.";
+    counter Count SETTLE_FAILURES = "settle_failures_total": "Times that the store did not take outcomes.";
+    counter Count FEED_FAILURES = "feed_failures_total": "Times that the queue could not be read.";
+    counter Count REPORTS_NOT_SENT = "reports_not_sent_total": "Delivery reports that could not be sent.";
+    counter Count SITES_SLOWED = "sites_slowed_total": "Times that a receiver asked for less.";
+    counter Count SITES_DOWN = "sites_down_total": "Times that no host of a destination could be reached.";
     gauge Bytes BODY_MEMORY = "smtp_body_bytes": "Memory taken by bodies that are being received.";
     gauge Count LIMIT_BUCKETS = "limit_buckets": "Limits of which something is spent, as counted every few seconds.";
     counter Count LIMITS_REACHED = "limits_reached_total": "Mail put off by a limit, by scope and unit.";

@@ -4,6 +4,7 @@
 use super::happenings::{Draining, Stopped};
 use super::house::{House, STAYING};
 use super::notify;
+use super::way_out::WayOut;
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::base::shutdown::Phase;
@@ -13,7 +14,14 @@ use crate::store::Store;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-pub async fn drain(house: &House, store: Option<(Arc<Store>, Lease)>, control: OpenControl) {
+/// What stands behind the doors.
+pub struct Behind {
+    pub store: Arc<Store>,
+    pub lease: Lease,
+    pub way_out: Arc<WayOut>,
+}
+
+pub async fn drain(house: &House, behind: Option<Behind>, control: OpenControl) {
     house.readiness.fails(STAYING, "stopping");
     house.shutdown.go_to(Phase::Draining);
     notify::tell(notify::State::Stopping);
@@ -23,13 +31,23 @@ pub async fn drain(house: &House, store: Option<(Arc<Store>, Lease)>, control: O
     let connections = smtp.iter().map(|door| door.connections()).sum();
     Draining { at_most, connections }.record();
 
-    let mut leaving: JoinSet<_> = smtp.into_iter().map(|door| door.drain(at_most)).collect();
-    let (mut finished, mut cut) = (0, 0);
-    while let Some(Ok(drained)) = leaving.join_next().await {
-        finished += drained.finished;
-        cut += drained.cut;
-    }
-    if let Some((store, lease)) = store {
+    // Both at once: what comes in while the last of ours leaves is kept in the store.
+    let doors = async {
+        let mut leaving: JoinSet<_> = smtp.into_iter().map(|door| door.drain(at_most)).collect();
+        let (mut finished, mut cut) = (0, 0);
+        while let Some(Ok(drained)) = leaving.join_next().await {
+            finished += drained.finished;
+            cut += drained.cut;
+        }
+        (finished, cut)
+    };
+    let deliveries = async {
+        if let Some(Behind { way_out, .. }) = &behind {
+            way_out.drain(at_most).await;
+        }
+    };
+    let ((finished, cut), ()) = tokio::join!(doors, deliveries);
+    if let Some(Behind { store, lease, .. }) = behind {
         save_limits(house, &store).await;
         say_goodbye(&store, &lease).await;
         store.close().await;

@@ -18,6 +18,7 @@ mod quickstart;
 mod reload;
 mod run;
 mod sockets;
+mod way_out;
 mod welcome;
 
 pub use build::{Possession, certificate_source, identity, store_location, take_possession};

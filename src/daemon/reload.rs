@@ -9,6 +9,7 @@ use super::directory::Keeper;
 use super::doors::{self, Applied, Contexts, Moves, OpenDoor, Wanted};
 use super::happenings::{DoorLeftOut, ReloadRefused, Reloaded};
 use super::house::House;
+use super::way_out::WayOut;
 use super::sockets::Sockets;
 use super::{build, notify, quickstart};
 use crate::base::limits;
@@ -17,6 +18,7 @@ use crate::base::random::Random;
 use crate::certs::Certificates;
 use crate::certs::by_name::Shown;
 use crate::config::{Config, Environment, Origin, explain, restart_needed};
+use crate::deliver::outcome::Replies;
 use crate::dns::{Resolver, Source};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -31,6 +33,7 @@ pub struct Reloader {
     pub certificates: Certificates,
     pub resolver: Resolver,
     pub log_file: LogFile,
+    pub way_out: Arc<WayOut>,
 }
 
 /// Everything of a new configuration that could fail, and did not.
@@ -39,6 +42,7 @@ struct Tried {
     waiting: Vec<String>,
     shown: Shown,
     names: Source,
+    replies: Arc<Replies>,
     moves: Moves,
     bound: Vec<(SocketAddr, Wanted, Bound)>,
     left_out: Vec<String>,
@@ -90,6 +94,7 @@ impl Reloader {
     fn try_parts(&self, config: Config, waiting: Vec<String>) -> Result<Tried, String> {
         let shown = build::certificate_sources(&config).read().map_err(|why| why.to_string())?;
         let names = Source::open(&config.dns).map_err(|why| why.to_string())?;
+        let replies = Replies::open(config.delivery.replies.as_deref()).map_err(|why| why.to_string())?;
         let open = self.house.doors();
         let moves = doors::moves(&open, doors::wanted(&config));
         let (mut bound, mut left_out) = (Vec::new(), Vec::new());
@@ -108,12 +113,12 @@ impl Reloader {
         self.log_file
             .switch_to(config.server.log_file.as_deref())
             .map_err(|why| format!("server.log_file cannot be opened: {why}"))?;
-        Ok(Tried { config, waiting, shown, names, moves, bound, left_out })
+        Ok(Tried { config, waiting, shown, names, replies, moves, bound, left_out })
     }
 
     /// Nothing here can fail but the taking over of a port from one of our own doors.
     async fn swap(&self, tried: Tried) {
-        let Tried { config, waiting, shown, names, moves, bound, mut left_out } = tried;
+        let Tried { config, waiting, shown, names, replies, moves, bound, mut left_out } = tried;
         self.certificates.swap(shown);
         self.resolver.swap(names);
         self.contexts.smtp.bodies.resize(usize::try_from(config.smtp.body_memory).unwrap_or(usize::MAX));
@@ -131,6 +136,7 @@ impl Reloader {
         }
         let generation = self.house.take_up(config, left_out);
         self.keeper.refresh().await;
+        self.way_out.reconfigure(&self.house.running.load().config, replies);
         Reloaded { generation, opened, changed, closed, waiting: &waiting }.record();
     }
 

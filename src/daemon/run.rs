@@ -5,14 +5,16 @@ use super::directory::Keeper;
 use super::doors::{self, Contexts, OpenDoor, Wanted};
 use super::happenings::Started;
 use super::house::{House, LISTENERS};
+use super::drain::Behind;
 use super::master_key::{self, Provenance};
 use super::reload::Reloader;
+use super::way_out::WayOut;
 use super::{NotStarted, drain, notify, welcome};
 use crate::base::backoff::Backoff;
 use crate::base::budget::Budget;
 use crate::base::clock::Clock;
 use crate::base::limits;
-use crate::base::metrics::Metrics;
+use crate::base::metrics::{BODY_MEMORY, Metrics};
 use crate::base::observe::Happening;
 use crate::base::random::Random;
 use crate::certs::Certificates;
@@ -82,16 +84,27 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     tokio::spawn(keeper.clone().keep());
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
     tokio::spawn(tend::save_limits(house.limits.clone(), store.clone(), house.shutdown.clone()));
-    let smtp_context = smtp_context(&house, &store, (&certificates, &resolver), &prepared.config.server.data_dir);
+    let way_out = Arc::new(WayOut::open(&house, &store, &lease, &resolver).await?);
+    let smtp_context =
+        smtp_context(&house, &way_out.ledger, (&certificates, &resolver), &prepared.config.server.data_dir);
     let contexts = Contexts { smtp: smtp_context, http };
     open_doors(&house, smtp, |address, socket, wanted| OpenDoor::open(address, socket, wanted, &contexts))?;
     house.readiness.holds(LISTENERS);
     say_ready(&house, &prepared, &lease, begun);
 
     let Prepared { sockets, log_file, .. } = prepared;
-    let reloader = Reloader { house: house.clone(), keeper, sockets, contexts, certificates, resolver, log_file };
+    let reloader = Reloader {
+        house: house.clone(),
+        keeper,
+        sockets,
+        contexts,
+        certificates,
+        resolver,
+        log_file,
+        way_out: way_out.clone(),
+    };
     serve_signals(&reloader, &mut signals).await;
-    end(&house, store, lease, control, &mut signals).await;
+    end(&house, Behind { store, lease, way_out }, control, &mut signals).await;
     Ok(())
 }
 
@@ -110,23 +123,16 @@ fn http_context(house: &Arc<House>, metrics: Metrics) -> http::Context {
 /// What the SMTP doors stand on, once there is a store to write to.
 fn smtp_context(
     house: &House,
-    store: &Arc<Store>,
+    ledger: &Arc<Ledger>,
     (certificates, resolver): (&Certificates, &Resolver),
     data_dir: &Path,
 ) -> smtpd::Context {
     let (clock, random) = (Clock::System, Random::System);
-    let ledger = Arc::new(Ledger {
-        store: store.clone(),
-        directory: house.directory.clone(),
-        settings: house.delivery.clone(),
-        clock: clock.clone(),
-        random: random.clone(),
-    });
     let deciders = smtpd::Deciders {
         directory: house.directory.clone(),
         logins: house.logins.clone(),
         submission: Submission::new(ledger.clone(), house.limits.clone()),
-        reception: Reception::new(ledger),
+        reception: Reception::new(ledger.clone()),
         resolver: resolver.clone(),
         clock: clock.clone(),
     };
@@ -134,7 +140,7 @@ fn smtp_context(
     smtpd::Context {
         certificates: certificates.clone(),
         deciders: Arc::new(deciders),
-        bodies: Budget::new(usize::try_from(body_memory).unwrap_or(usize::MAX)),
+        bodies: Budget::new(usize::try_from(body_memory).unwrap_or(usize::MAX), BODY_MEMORY),
         clock,
         random,
         transcripts: data_dir.join("transcripts"),
@@ -256,9 +262,9 @@ fn dump(house: &House) {
 }
 
 /// Drains; a second signal ends it at once.
-async fn end(house: &House, store: Arc<Store>, lease: Lease, control: OpenControl, signals: &mut Signals) {
+async fn end(house: &House, behind: Behind, control: OpenControl, signals: &mut Signals) {
     tokio::select! {
-        () = drain::drain(house, Some((store, lease)), control) => {}
+        () = drain::drain(house, Some(behind), control) => {}
         () = signals.end.any() => tracing::warn!("asked again: stopping at once; what was answered is safe"),
     }
 }

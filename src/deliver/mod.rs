@@ -2,6 +2,7 @@
 //! and what an answer means (`outcome`). Sockets out, no store: what must be remembered of it is returned as
 //! a value.
 
+pub mod find;
 pub mod outcome;
 pub mod session;
 pub mod tls;

@@ -15,46 +15,15 @@ pub use table::{BadReplies, Replies};
 use crate::base::limits;
 use crate::mail::status::Status;
 use crate::model::outcome::{Blame, Kind, Outcome, Why};
+pub use crate::smtp::dialogue::Phase;
 use meaning::Meaning;
 use std::time::Duration;
 
-/// Where in the dialogue we are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Phase {
-    Connect,
-    Greeting,
-    Ehlo,
-    Starttls,
-    Auth,
-    Mail,
-    Rcpt,
-    /// The answer to DATA itself.
-    Data,
-    /// The answer to the final dot, or to the last BDAT.
-    Dot,
-}
-
-impl Phase {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Greeting => "greeting",
-            Self::Ehlo => "EHLO",
-            Self::Starttls => "STARTTLS",
-            Self::Auth => "AUTH",
-            Self::Mail => "MAIL",
-            Self::Rcpt => "RCPT",
-            Self::Data => "DATA",
-            Self::Dot => "end of data",
-        }
-    }
-
-    /// Nothing was said of any mail yet: an answer is about us or about the host.
-    fn is_before_mail(self) -> bool {
-        match self {
-            Self::Connect | Self::Greeting | Self::Ehlo | Self::Starttls | Self::Auth => true,
-            Self::Mail | Self::Rcpt | Self::Data | Self::Dot => false,
-        }
+/// Nothing was said of any mail yet: an answer is about us or about the host.
+fn is_before_mail(phase: Phase) -> bool {
+    match phase {
+        Phase::Connect | Phase::Greeting | Phase::Hello | Phase::StartTls | Phase::Handshake | Phase::Login => true,
+        Phase::Mail | Phase::Recipient | Phase::Data | Phase::Message | Phase::Reset => false,
     }
 }
 
@@ -150,12 +119,12 @@ fn fixed_end(answer: &Answer<'_>) -> Option<End> {
     let is_for_good = matches!(answer.status.map(|s| (s.subject(), s.detail())), Some((3, 4) | (2, 3)));
     match (answer.phase, answer.code) {
         // It says no to us, not to a recipient: nobody's mail bounces for it.
-        (phase, _) if phase.is_before_mail() => Some(End::Later),
+        (phase, _) if is_before_mail(phase) => Some(End::Later),
         // RFC 5321 3.8: the host is going away, whatever was asked.
         (_, 421) => Some(End::Later),
         // RFC 5321 4.5.3.1.10: this was once the word for "too many recipients" (and is some servers' for a
         // full mailbox). RFC 1870 6.2 means a message too large for this one: then it says so.
-        (Phase::Rcpt, 552) if !is_for_good => Some(End::Later),
+        (Phase::Recipient, 552) if !is_for_good => Some(End::Later),
         // RFC 5321 4.3.2: 503 at RSET, RCPT or DATA is a session out of step, ours or theirs.
         (_, 503) => Some(End::Later),
         _ => None,
@@ -168,7 +137,7 @@ fn usual_end(answer: &Answer<'_>) -> End {
 }
 
 fn why(answer: &Answer<'_>, blame: Option<Blame>, meaning: &Meaning<'_>, end: End, text: String) -> Why {
-    let ours = answer.phase == Phase::Auth;
+    let ours = answer.phase == Phase::Login;
     let blame = blame.unwrap_or(if ours { Blame::Us } else { Blame::Remote });
     // What is tried again cannot be hopeless.
     let kind = if end == End::Later && meaning.kind == Kind::Hard { Kind::Soft } else { meaning.kind };
@@ -192,11 +161,11 @@ fn with_status(status: Option<Status>, text: String) -> String {
 }
 
 fn about(answer: &Answer<'_>, meaning: &Meaning<'_>) -> About {
-    if answer.phase.is_before_mail() || answer.code == 421 || meaning.is_of_one_host() {
+    if is_before_mail(answer.phase) || answer.code == 421 || meaning.is_of_one_host() {
         return About::Host;
     }
     match answer.phase {
-        Phase::Rcpt => About::Recipient,
+        Phase::Recipient => About::Recipient,
         _ => About::Message,
     }
 }

@@ -184,7 +184,7 @@ impl Dispatch {
             delivery: delivery.id.clone(),
             lease: self.ledger.lease.clone(),
             attempts,
-            due_at: self.ledger.next_try(attempts, now),
+            due_at: self.ledger.next_try(attempts, now, delivery.expires_at),
             at: now,
         }
     }

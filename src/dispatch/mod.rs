@@ -1,8 +1,9 @@
 //! Deliveries out: from memory through a connection to the remote, and its answer back into the store.
 //!
 //! `feed` claims from the store what is due and brings it into `queue::ready`; `routes` finds the site of each
-//! course; a site has a lane and workers, each with a connection of its own; `attempt` is one try; `settle`
-//! writes what came of it. Nothing here spawns a task for a delivery: tasks are connections and clerks.
+//! course; a site has a lane, and workers whom `staff` hires, each with a connection of its own; `attempt` is one
+//! try; `settle` writes what came of it. Nothing here spawns a task for a delivery: tasks are connections and
+//! clerks.
 
 mod attempt;
 mod capture;
@@ -12,33 +13,210 @@ mod happenings;
 mod routes;
 mod settle;
 mod site;
+mod staff;
+mod standing;
 mod worker;
 
+use crate::base::clock::Time;
 use crate::base::limits;
 use crate::base::shutdown::{Phase, Shutdown};
+use crate::base::wake::Bell;
 use crate::deliver::find::Finder;
+use crate::deliver::outcome::Replies;
 use crate::deliver::session::Surroundings;
+use crate::model::outcome::Why;
 use crate::outward::Outward;
 use crate::queue::ledger::Ledger;
+use crate::queue::pulse::Pulse;
 use crate::queue::ready::Item;
-use settle::{Settled, Settler};
-use site::Sites;
-use std::sync::Arc;
+use crate::queue::settings::Settings;
+use arc_swap::{ArcSwap, Guard};
+use settle::{End, Inbox, Settled, Settler};
+use site::{Site, Sites};
+use staff::Staff;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// What every part of it works with.
 pub struct Dispatch {
-    pub ledger: Arc<Ledger>,
-    pub outward: Outward,
-    pub finder: Finder,
-    pub around: Surroundings,
+    ledger: Arc<Ledger>,
+    outward: Outward,
+    finder: Finder,
+    around: Surroundings,
+    replies: Arc<ArcSwap<Replies>>,
     /// Says whether this node still has its place among the others: without it no final dot is sent.
-    pub pulse: crate::tend::Pulse,
-    pub shutdown: Shutdown,
+    pulse: Pulse,
+    shutdown: Shutdown,
     sites: Sites,
     /// One for each connection, over all destinations.
     connections: Arc<Semaphore>,
+    /// One for each way that is being looked up.
+    lookups: Semaphore,
     settler: Settler,
+    /// Rung when nothing more will be handed to the clerk.
+    closing: Bell,
+}
+
+/// What it is built from.
+pub struct Parts {
+    pub ledger: Arc<Ledger>,
+    pub finder: Finder,
+    pub around: Surroundings,
+    pub replies: Arc<ArcSwap<Replies>>,
+    pub pulse: Pulse,
+    pub shutdown: Shutdown,
+}
+
+/// The tasks that it runs in, until it is drained.
+pub struct Running {
+    dispatch: Arc<Dispatch>,
+    tasks: Mutex<Tasks>,
+}
+
+/// Dropped, they are cut where they stand: as the process is when it is killed.
+#[derive(Default)]
+struct Tasks {
+    staff: JoinSet<()>,
+    clerk: JoinSet<()>,
+    others: JoinSet<()>,
+}
+
+impl Dispatch {
+    /// Begins to deliver.
+    pub fn start(parts: Parts) -> Running {
+        let (dispatch, inbox) = Self::new(parts);
+        let dispatch = Arc::new(dispatch);
+        let mut tasks = Tasks::default();
+        tasks.others.spawn(feed::feed(dispatch.clone()));
+        tasks.others.spawn(routes::look_up(dispatch.clone()));
+        tasks.others.spawn(dispatch.clone().sweep());
+        tasks.staff.spawn(Staff::new(dispatch.clone()).run());
+        tasks.clerk.spawn(settle::keep_books(dispatch.clone(), inbox));
+        Running { dispatch, tasks: Mutex::new(tasks) }
+    }
+
+    fn new(parts: Parts) -> (Self, Inbox) {
+        let Parts { ledger, finder, around, replies, pulse, shutdown } = parts;
+        let (settler, inbox) = Settler::new();
+        let connections = ledger.settings.load().connections as usize;
+        let dispatch = Self {
+            outward: Outward::new(ledger.clone()),
+            ledger,
+            finder,
+            around,
+            replies,
+            pulse,
+            shutdown,
+            sites: Sites::default(),
+            connections: Arc::new(Semaphore::new(connections)),
+            lookups: Semaphore::new(limits::LOOKUPS_AT_ONCE),
+            settler,
+            closing: Bell::default(),
+        };
+        (dispatch, inbox)
+    }
+
+    fn now(&self) -> Time {
+        self.ledger.clock.now()
+    }
+
+    fn settings(&self) -> Guard<Arc<Settings>> {
+        self.ledger.settings.load()
+    }
+
+    fn replies(&self) -> Guard<Arc<Replies>> {
+        self.replies.load()
+    }
+
+    fn is_draining(&self) -> bool {
+        self.shutdown.phase() >= Phase::Draining
+    }
+
+    /// Returns when the daemon drains and this try is not in its final dot.
+    async fn interrupted(&self, finishing: &AtomicBool) {
+        self.shutdown.reached(Phase::Draining).await;
+        if finishing.load(Ordering::Acquire) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// No host of a site can be reached: nothing of it is tried before then, and what waits in memory for it
+    /// hears the same.
+    async fn shut(&self, site: &Site, until: Time, why: &Why) {
+        for destination in site.destinations() {
+            self.ledger.ready.shut(&destination, Some(until));
+        }
+        self.put_off(site.lane.drain(), until, why).await;
+    }
+
+    /// A site asked for a pause.
+    async fn suspend(&self, site: &Site, until: Time, why: &Why) {
+        site.suspend(until, &why.text, self.now());
+        self.shut(site, until, why).await;
+    }
+
+    async fn put_off(&self, items: Vec<Item>, until: Time, why: &Why) {
+        let put_off = |item| Settled::new(item, End::PutOff(until, why.clone()));
+        self.settler.settle(items.into_iter().map(put_off).collect()).await;
+    }
+
+    /// Forgets what was not used for a while.
+    async fn sweep(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.shutdown.reached(Phase::Draining) => return,
+                () = tokio::time::sleep(limits::SITES_SWEPT_EVERY) => {}
+            }
+            let now = self.now();
+            self.ledger.ready.sweep(now);
+            self.sites.sweep(now);
+        }
+    }
+}
+
+/// When the last of them has.
+async fn ended(mut tasks: JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
+}
+
+impl Running {
+    /// The configuration has changed: every way is looked up anew, and what waits in memory takes it.
+    pub fn reconfigure(&self) {
+        let Dispatch { ledger, sites, .. } = &*self.dispatch;
+        ledger.ready.resize(ledger.settings.load().in_flight as usize);
+        ledger.ready.forget_routes();
+        for site in sites.take_all() {
+            for item in site.lane.close() {
+                match ledger.course(&item.delivery, &item.mail.message, &item.mail.params) {
+                    Some(course) => ledger.ready.enter(Item { course, ..item }, self.dispatch.now()),
+                    // Invariant: it had a destination when it came in.
+                    None => ledger.ready.enter(item, self.dispatch.now()),
+                }
+            }
+        }
+    }
+
+    /// Ends what is begun and gives the rest back to the store; the daemon drains already. What is in its final
+    /// dot may take so long.
+    pub async fn drain(&self, at_most: Duration) {
+        let Tasks { staff, clerk, others } = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let dispatch = self.dispatch.clone();
+        dispatch.ledger.ready.close();
+        if tokio::time::timeout(at_most, ended(staff)).await.is_err() {
+            // Cut in the final dot: its lease stands in the store, and the next start finds it.
+            tracing::warn!("connections were cut while they waited for the last answer; their mail may come twice");
+        }
+        ended(others).await;
+        let lanes = dispatch.sites.take_all().into_iter().flat_map(|site| site.lane.close());
+        let waiting: Vec<_> = lanes.chain(dispatch.ledger.ready.drain_unrouted()).collect();
+        let back = waiting.into_iter().map(|item| Settled::new(item, End::GivenBack));
+        dispatch.settler.settle(back.collect()).await;
+        dispatch.closing.ring();
+        if tokio::time::timeout(limits::LAST_SETTLE_MAX, ended(clerk)).await.is_err() {
+            tracing::warn!("the last outcomes were not stored in time; what they were about may be delivered twice");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::site::{Away, Kind, Site, Takes};
 use crate::base::clock::Time;
 use crate::base::limits;
 use crate::base::shutdown::Phase;
-use crate::deliver::find::{Demand, Found};
+use crate::deliver::find::{Demand, Found, Trail};
 use crate::deliver::outcome::network;
 use crate::deliver::way::{Begin, Protocol, Source, SourceAddress, Target, Tls, Trust, Way};
 use crate::mail::domain_name::DomainName;
@@ -16,6 +16,7 @@ use crate::model::destination::{self, Destination};
 use crate::model::directory::Directory;
 use crate::model::name::Name;
 use crate::model::outcome::{Outcome, Why};
+use crate::model::rate::Rate;
 use crate::model::relay;
 use crate::policy::pace::Bounds;
 use crate::queue::course::{Course, End as Goal, Security};
@@ -120,10 +121,13 @@ impl Dispatch {
             Security::Ordinary => Demand::Ordinary,
             Security::RequireTls => Demand::RequireTls,
         };
-        let Found { mut way, good_for, learned, .. } = self.finder.find(domain, demand).await?;
-        if let Some(learned) = learned {
-            self.remember(learned);
-        }
+        let found = self.finder.find(domain, demand).await;
+        self.keep(match &found {
+            Ok(found) => &found.trail,
+            Err(lost) => &lost.trail,
+        })
+        .await;
+        let Found { mut way, good_for, .. } = found.map_err(|lost| lost.why)?;
         let hosts: Vec<_> = way.hosts.iter().filter_map(|target| target.host.name().cloned()).collect();
         let rule = rules.for_hosts(domain, &hosts);
         if let Some(rule) = rule {
@@ -132,6 +136,9 @@ impl Dispatch {
         let routed = self.routed(directory, way, rule, course, domain.to_string())?;
         Ok(Routed { good_for, ..routed })
     }
+
+    /// What a search has taught, for later searches and for reports.
+    async fn keep(&self, _trail: &Trail) {}
 
     async fn find_relay(&self, directory: &Directory, relay: &relay::Relay, course: &Course) -> Result<Routed, Why> {
         let way = self.finder.relay(relay).await?;
@@ -210,8 +217,9 @@ fn source_of(directory: &Directory, name: &Name) -> Result<Source, Why> {
     Ok(Source { name: name.to_string(), addresses })
 }
 
-fn bounds(rate: Option<&crate::model::rate::Rate>, connections: u32) -> Bounds {
-    let rate_max = rate.map_or(limits::SITE_RATE_MAX, |rate| f64::from(rate.count) / rate.per.as_secs_f64());
+fn bounds(rate: Option<&Rate>, connections: u32) -> Bounds {
+    let per_second = |rate: &Rate| f64::from(rate.count) / rate.per.duration().as_secs_f64();
+    let rate_max = rate.map_or(limits::SITE_RATE_MAX, per_second);
     Bounds {
         rate_max,
         rate_min: limits::SITE_RATE_MIN.min(rate_max),

@@ -2,6 +2,7 @@
 //! sender when there is one, in one commit. Until that commit the delivery keeps its place in memory; and while
 //! the store does not answer, the channel to it fills up and nothing more is sent.
 
+mod reports;
 mod rows;
 
 use super::Dispatch;
@@ -10,6 +11,7 @@ use crate::base::backoff::Backoff;
 use crate::base::clock::Time;
 use crate::base::limits;
 use crate::base::observe::Happening;
+use crate::base::wake::Bell;
 use crate::model::delivery::{Delivery, State};
 use crate::model::outcome::{Outcome, Why};
 use crate::queue::ready::{Item, Mail, Place};
@@ -41,6 +43,7 @@ pub(super) enum End {
 }
 
 /// How a try went, for its row.
+#[derive(Clone)]
 pub(super) struct Try {
     pub started_at: Time,
     pub took: Duration,
@@ -99,11 +102,24 @@ impl Settler {
     }
 }
 
+impl Inbox {
+    /// What was handed in; none when nothing more will be, and all of it was taken.
+    async fn next(&mut self, closing: &Bell) -> Option<Vec<Settled>> {
+        tokio::select! {
+            biased;
+            settled = self.0.recv() => settled,
+            () = closing.rung() => {
+                self.0.close();
+                self.0.recv().await
+            }
+        }
+    }
+}
+
 /// The clerk: commits what is handed in, until nobody can hand in any more.
 pub(super) async fn keep_books(dispatch: Arc<Dispatch>, mut inbox: Inbox) {
     let mut reporting = JoinSet::new();
-    while let Some(first) = inbox.0.recv().await {
-        let mut settled = first;
+    while let Some(mut settled) = inbox.next(&dispatch.closing).await {
         while settled.len() < limits::SETTLE_AT_ONCE
             && let Ok(more) = inbox.0.try_recv()
         {
@@ -151,8 +167,9 @@ impl Dispatch {
     /// The report and the end of the deliveries in one commit. A report that cannot leave does not keep them from
     /// ending.
     async fn send_report(self: Arc<Self>, report: Report) {
-        let Report { intake, change, message, places } = report;
-        if let Err(reply) = self.outward.accept(intake, change.clone()).await {
+        let Report { report, change, places } = report;
+        let message = report.about.clone();
+        if let Err(reply) = self.outward.report(report, change.clone()).await {
             NotReported { message: &message, why: &reply }.record();
             self.write(change).await;
         }

@@ -47,6 +47,8 @@ pub(super) enum Takes {
 
 struct State {
     workers: u32,
+    /// Workers that have taken nothing yet.
+    fresh: u32,
     pace: Pace,
     /// Destinations that lead here: what is shut with it.
     destinations: BTreeSet<String>,
@@ -54,6 +56,36 @@ struct State {
     failures: u32,
     worked_at: Time,
     used_at: Time,
+}
+
+/// A worker's place at a site, until it is dropped.
+pub(super) struct Hired {
+    site: Arc<Site>,
+    is_fresh: bool,
+}
+
+impl Hired {
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
+    /// It has looked into the lane: whoever waits there now wants another.
+    pub fn has_begun(&mut self) {
+        if std::mem::take(&mut self.is_fresh) {
+            self.site.state().fresh -= 1;
+        }
+    }
+}
+
+impl Drop for Hired {
+    fn drop(&mut self) {
+        self.has_begun();
+        self.site.state().workers -= 1;
+        // It may have been pushed while this worker turned to go.
+        if !self.site.lane.is_empty() {
+            self.site.lane.call();
+        }
+    }
 }
 
 /// May a message begin now?
@@ -75,6 +107,7 @@ impl Site {
     ) -> Arc<Self> {
         let state = State {
             workers: 0,
+            fresh: 0,
             pace: Pace::new(bounds, now),
             destinations: BTreeSet::new(),
             failures: 0,
@@ -100,31 +133,27 @@ impl Site {
         self.state().destinations.iter().cloned().collect()
     }
 
-    /// One more worker, if the pace allows it and there is work for it.
-    pub fn hire(&self, now: Time) -> bool {
+    /// Is there more to do than workers on their way to it, and would one more be welcome there?
+    pub fn wants_worker(&self, now: Time) -> bool {
+        let waiting = self.lane.len();
         let mut state = self.state();
         state.used_at = now;
-        let may = state.workers < state.pace.connections() && !state.pace.is_suspended(now) && !self.lane.is_empty();
-        state.workers += u32::from(may);
-        may
+        waiting > state.fresh as usize
+            && state.workers < state.pace.connections()
+            && !state.pace.is_suspended(now)
     }
 
-    /// A worker left; are there none any more?
-    pub fn leave(&self, now: Time) -> bool {
+    pub fn hire(self: &Arc<Self>) -> Hired {
         let mut state = self.state();
-        state.workers -= 1;
-        state.used_at = now;
-        state.workers == 0
+        state.workers += 1;
+        state.fresh += 1;
+        Hired { site: self.clone(), is_fresh: true }
     }
 
     /// Are there more workers than the pace allows by now?
     pub fn is_crowded(&self) -> bool {
         let state = self.state();
         state.workers > state.pace.connections()
-    }
-
-    pub fn workers(&self) -> u32 {
-        self.state().workers
     }
 
     /// Takes a turn when it is there.

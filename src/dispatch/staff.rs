@@ -2,7 +2,6 @@
 //! far as the site's pace and the connections of the house allow.
 
 use super::Dispatch;
-use super::site::Site;
 use super::worker::Worker;
 use crate::base::shutdown::Phase;
 use crate::queue::lane::Lane;
@@ -49,7 +48,7 @@ impl Staff {
                 self.starved.push_back(lane);
                 return;
             };
-            let worker = Worker::new(self.dispatch.clone(), Site::hire(&site), connection);
+            let worker = Worker::new(self.dispatch.clone(), site.hire(), connection);
             self.workers.spawn(worker.run());
         }
     }

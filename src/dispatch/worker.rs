@@ -3,7 +3,7 @@
 
 use super::Dispatch;
 use super::settle::{End, Settled};
-use super::site::{Kind, Site, Turn};
+use super::site::{Hired, Kind, Site, Turn};
 use crate::base::limits;
 use crate::base::shutdown::Phase;
 use crate::deliver::session::Session;
@@ -16,12 +16,13 @@ pub(super) struct Worker {
     pub dispatch: Arc<Dispatch>,
     pub site: Arc<Site>,
     pub session: Option<Session>,
+    hired: Hired,
     _connection: OwnedSemaphorePermit,
 }
 
 impl Worker {
-    pub fn new(dispatch: Arc<Dispatch>, site: Arc<Site>, connection: OwnedSemaphorePermit) -> Self {
-        Self { dispatch, site, session: None, _connection: connection }
+    pub fn new(dispatch: Arc<Dispatch>, hired: Hired, connection: OwnedSemaphorePermit) -> Self {
+        Self { dispatch, site: hired.site().clone(), session: None, hired, _connection: connection }
     }
 
     pub async fn run(mut self) {
@@ -32,18 +33,13 @@ impl Worker {
         if let Some(session) = self.session.take() {
             session.quit().await;
         }
-        let now = self.dispatch.now();
-        if self.site.leave(now) && !self.site.lane.is_empty() {
-            // It was pushed while this worker turned to go.
-            self.site.lane.call();
-        }
     }
 
     /// What is next for this worker; none when it is time to go.
     async fn next(&mut self) -> Option<Vec<Item>> {
         let mut rested = false;
         loop {
-            if self.dispatch.is_draining() || self.site.is_crowded() {
+            if self.dispatch.is_draining() || self.site.is_crowded() || self.site.lane.is_closed() {
                 return None;
             }
             let now = self.dispatch.now();
@@ -52,6 +48,7 @@ impl Worker {
                 Turn::At(slot) => self.wait_for_turn(slot.since(now)).await,
                 Turn::Now => {
                     let items = self.site.lane.try_take(self.site.recipients_max);
+                    self.hired.has_begun();
                     if !items.is_empty() {
                         return Some(items);
                     }

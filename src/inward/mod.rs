@@ -6,9 +6,9 @@ use crate::base::id::{self, MessageId};
 use crate::mail::header::Header;
 use crate::model::intake::Intake;
 use crate::policy::routes::Decision;
+use crate::queue::accept::Planned;
 use crate::queue::ledger::Ledger;
 use crate::smtp::reply::Reply;
-use crate::store::Change;
 use share::{Circumstances, shares};
 use std::sync::Arc;
 
@@ -24,14 +24,14 @@ impl Inward {
     /// Does what was decided for each recipient, in the order of the envelope. Ok is on disk; after an
     /// error nothing of it is left.
     pub async fn file(&self, intake: Intake, decisions: Vec<Decision>) -> Result<MessageId, Reply> {
-        let (id, change) = self.plan(&intake, &decisions)?;
-        self.ledger.enter(&id, &intake, change).await?;
+        let (id, planned) = self.plan(&intake, &decisions)?;
+        self.ledger.enter(&id, &intake, planned).await?;
         Ok(id)
     }
 
     /// One message for each tenant: none of them sees another's. The first has the id that the world is
     /// told.
-    fn plan(&self, intake: &Intake, decisions: &[Decision]) -> Result<(MessageId, Change), Reply> {
+    fn plan(&self, intake: &Intake, decisions: &[Decision]) -> Result<(MessageId, Planned), Reply> {
         let now = self.ledger.clock.now();
         let told: MessageId = id::new(now, &self.ledger.random);
         let around = Circumstances {
@@ -40,14 +40,16 @@ impl Inward {
             told: &told,
             directory: &self.ledger.directory.load(),
             settings: &self.ledger.settings.load(),
+            ready: &self.ledger.ready,
+            lease: &self.ledger.lease,
             random: &self.ledger.random,
             now,
         };
-        let mut change = Change::default();
+        let mut planned = Planned::default();
         for (n, share) in shares(&intake.envelope.recipients, decisions).iter().enumerate() {
             let id = if n == 0 { told.clone() } else { id::new(now, &self.ledger.random) };
-            change = change.and(share.plan(&around, id)?);
+            planned = planned.and(share.plan(&around, id)?);
         }
-        Ok((told, change))
+        Ok((told, planned))
     }
 }

@@ -9,16 +9,17 @@ use crate::mail::envelope::Recipient;
 use crate::mail::header::{Ending, Header};
 use crate::mail::message::Edit;
 use crate::mail::text::readable;
-use crate::model::delivery::NextHop;
+use crate::model::delivery::{Lease, NextHop};
 use crate::model::directory::Directory;
 use crate::model::intake::Intake;
 use crate::model::name::Name;
 use crate::policy::routes::Decision;
-use crate::queue::accept::{self, Acceptance, Destined, Discarded, Entry, Mode};
+use crate::queue::accept::{self, Acceptance, Destined, Discarded, Entry, Mode, Planned, Seating};
 use crate::queue::ledger::tenant_id;
+use crate::queue::ready::Ready;
 use crate::queue::settings::{self, Settings};
 use crate::smtp::reply::Reply;
-use crate::store::Change;
+use std::sync::Arc;
 
 /// What all shares of a message have in common.
 pub(super) struct Circumstances<'a> {
@@ -28,6 +29,8 @@ pub(super) struct Circumstances<'a> {
     pub told: &'a MessageId,
     pub directory: &'a Directory,
     pub settings: &'a Settings,
+    pub ready: &'a Arc<Ready>,
+    pub lease: &'a Lease,
     pub random: &'a Random,
     pub now: Time,
 }
@@ -50,7 +53,7 @@ pub(super) fn shares<'a>(recipients: &'a [Recipient], decisions: &'a [Decision])
 }
 
 impl Share<'_> {
-    pub fn plan(&self, around: &Circumstances<'_>, id: MessageId) -> Result<Change, Reply> {
+    pub fn plan(&self, around: &Circumstances<'_>, id: MessageId) -> Result<Planned, Reply> {
         let header_id = around.header.message_id.map(|field| readable(field.value(), limits::HEADER_ID_BYTES_MAX));
         let acceptance = Acceptance {
             id,
@@ -67,7 +70,8 @@ impl Share<'_> {
             now: around.now,
             expire: around.settings.expire,
         };
-        Ok(accept::plan(acceptance, around.intake, around.header, around.random))
+        let seating = Seating { ready: around.ready, lease: around.lease, retry: &around.settings.retry };
+        Ok(accept::plan(acceptance, around.intake, around.header, &seating, around.random))
     }
 }
 

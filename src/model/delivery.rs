@@ -153,6 +153,13 @@ pub struct Delivery {
     pub created_at: Time,
 }
 
+impl Delivery {
+    /// Does it leave this machine?
+    pub fn is_away(&self) -> bool {
+        matches!(NextHop::read(&self.destination), Some(NextHop::Mx | NextHop::Relay(_)))
+    }
+}
+
 /// What an operator wants of a delivery that is being tried: it takes effect when the try has ended and
 /// another would follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

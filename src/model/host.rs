@@ -11,6 +11,13 @@ pub enum Host {
 }
 
 impl Host {
+    pub fn name(&self) -> Option<&DomainName> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Address(_) => None,
+        }
+    }
+
     /// Does what is sent there stay on this machine? RFC 6761 6.3: `localhost` is always loopback.
     pub fn is_loopback(&self) -> bool {
         match self {

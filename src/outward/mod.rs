@@ -13,7 +13,7 @@ use crate::model::directory::{Directory, Entry as Served};
 use crate::model::domain::{Domain, Via};
 use crate::model::intake::Intake;
 use crate::policy::routes;
-use crate::queue::accept::{self, Acceptance, Destined, Discarded, Entry, Mode};
+use crate::queue::accept::{self, Acceptance, Destined, Discarded, Entry, Mode, Planned, Seating};
 use crate::queue::ledger::{Ledger, tenant_id};
 use crate::queue::settings;
 use crate::smtp::reply::Reply;
@@ -35,13 +35,13 @@ impl Outward {
     /// Takes a message whose sender was judged. Ok is on disk, together with the caller's `extra` rows;
     /// after an error nothing of it is left.
     pub async fn accept(&self, intake: Intake, extra: Change) -> Result<MessageId, Reply> {
-        let (id, change) = self.plan(&intake)?;
-        self.ledger.enter(&id, &intake, change.and(extra)).await?;
+        let (id, planned) = self.plan(&intake)?;
+        self.ledger.enter(&id, &intake, planned.with(extra)).await?;
         Ok(id)
     }
 
     /// Everything that is decided before the commit.
-    fn plan(&self, intake: &Intake) -> Result<(MessageId, Change), Reply> {
+    fn plan(&self, intake: &Intake) -> Result<(MessageId, Planned), Reply> {
         let directory = self.ledger.directory.load();
         let settings = self.ledger.settings.load();
         let now = self.ledger.clock.now();
@@ -62,7 +62,8 @@ impl Outward {
             now,
             expire: settings.expire,
         };
-        Ok((id, accept::plan(acceptance, intake, &header, &self.ledger.random)))
+        let seating = Seating { ready: &self.ledger.ready, lease: &self.ledger.lease, retry: &settings.retry };
+        Ok((id, accept::plan(acceptance, intake, &header, &seating, &self.ledger.random)))
     }
 }
 

@@ -1,21 +1,23 @@
 //! The rows of a message that is accepted: message, body, a delivery for each way to each recipient, and
 //! the event that says so. Planned here, committed above; nothing here reads the store.
 
-use super::details;
+use super::ready::{Mail, Place, Ready, Stream};
+use super::{details, schedule};
 use crate::base::clock::Time;
 use crate::base::id::{self, DeliveryId, MessageId, TenantId};
 use crate::base::limits;
 use crate::base::random::Random;
 use crate::mail::domain_name::DomainName;
-use crate::mail::envelope::Recipient;
+use crate::mail::envelope::{MailParams, Recipient};
 use crate::mail::header::Header;
 use crate::mail::text::readable;
-use crate::model::delivery::{Delivery, NextHop, State};
+use crate::model::delivery::{Delivery, Lease, NextHop, State};
 use crate::model::event::Event;
 use crate::model::intake::Intake;
 use crate::model::message::{Form, Message, Origin};
 use crate::store::Change;
 use crate::store::mail::Body;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What was decided about a message.
@@ -70,20 +72,106 @@ pub enum Entry {
     Keep,
 }
 
+/// What an accepted message becomes: its rows, and what goes on in memory once they are written.
+#[derive(Default)]
+pub struct Planned {
+    pub change: Change,
+    pub seated: Vec<Seated>,
+    pub left: Vec<Left>,
+}
+
+/// A delivery that has a place in memory: its row says that it is leased to us.
+pub struct Seated {
+    pub delivery: Delivery,
+    pub mail: Arc<Mail>,
+    pub place: Place,
+}
+
+/// A delivery that waits in the store, ready to go.
+pub struct Left {
+    pub destination: String,
+    pub stream: Stream,
+}
+
+impl Planned {
+    /// With a caller's rows in the same commit.
+    pub fn with(mut self, extra: Change) -> Self {
+        self.change = self.change.and(extra);
+        self
+    }
+
+    pub fn and(mut self, other: Self) -> Self {
+        self.change = self.change.and(other.change);
+        self.seated.extend(other.seated);
+        self.left.extend(other.left);
+        self
+    }
+}
+
+/// Who gives places in memory, and under which lease.
+pub struct Seating<'a> {
+    pub ready: &'a Arc<Ready>,
+    pub lease: &'a Lease,
+    pub retry: &'a [Duration],
+}
+
 /// All rows of an accepted message. When everybody's copy is forgotten, only the events that say so.
-pub fn plan(acceptance: Acceptance<'_>, intake: &Intake, header: &Header<'_>, random: &Random) -> Change {
+pub fn plan(
+    acceptance: Acceptance<'_>,
+    intake: &Intake,
+    header: &Header<'_>,
+    seating: &Seating<'_>,
+    random: &Random,
+) -> Planned {
     let mut events: Vec<_> =
         acceptance.discarded.iter().map(|forgotten| discarded_event(&acceptance, intake, forgotten, random)).collect();
     if acceptance.deliveries.is_empty() {
-        return Change { events, ..Change::default() };
+        return Planned { change: Change { events, ..Change::default() }, ..Planned::default() };
     }
-    let deliveries: Vec<_> =
+    let mut deliveries: Vec<_> =
         acceptance.deliveries.iter().map(|destined| delivery(&acceptance, intake, destined, random)).collect();
     events.push(event(&acceptance, intake, random));
     events.extend(deliveries.iter().filter(|d| d.state == State::Held).map(|held| held_event(held, random)));
     let message = message(&acceptance, intake, header);
-    let body = Body::new(acceptance.id, Form::Prepared, acceptance.prepared);
-    Change { messages: vec![message], bodies: vec![body], deliveries, events, ..Change::default() }
+    let prepared = Arc::new(acceptance.prepared);
+    let body = Body::new(acceptance.id, Form::Prepared, prepared.clone());
+    let (seated, left) = seat(&mut deliveries, (&message, &intake.envelope.params, prepared), seating, random);
+    let change = Change { messages: vec![message], bodies: vec![body], deliveries, events, ..Change::default() };
+    Planned { change, seated, left }
+}
+
+/// Gives places to the deliveries that can go at once: their rows are written as leased, with the time of the
+/// next try, so that a crash costs no second write and no receiver a hammering.
+fn seat(
+    deliveries: &mut [Delivery],
+    (message, params, prepared): (&Message, &MailParams, Arc<Vec<u8>>),
+    seating: &Seating<'_>,
+    random: &Random,
+) -> (Vec<Seated>, Vec<Left>) {
+    let (mut seated, mut left) = (Vec::new(), Vec::new());
+    let mut mail: Option<Arc<Mail>> = None;
+    let mut room = seating.ready.room.share();
+    let fits = room.grow_to(prepared.len());
+    let mut room = Some(room);
+    for delivery in deliveries.iter_mut().filter(|delivery| delivery.state == State::Ready) {
+        let stream = Stream { tenant: delivery.tenant.clone(), name: delivery.stream.clone() };
+        let now = delivery.due_at;
+        let place = fits.then(|| seating.ready.direct(&delivery.destination, &stream, now)).flatten();
+        let Some(place) = place else {
+            left.push(Left { destination: delivery.destination.clone(), stream });
+            continue;
+        };
+        delivery.state = State::Leased;
+        delivery.attempts = 1;
+        delivery.due_at = schedule::next_try(seating.retry, 1, now, delivery.expires_at, random);
+        delivery.lease = Some(seating.lease.clone());
+        let mail = mail.get_or_insert_with(|| {
+            let room = room.take().unwrap_or_else(|| seating.ready.room.share());
+            Arc::new(Mail { message: message.clone(), params: params.clone(), prepared: prepared.clone(), room })
+        });
+        seated.push(Seated { delivery: delivery.clone(), mail: mail.clone(), place });
+    }
+    (seated, left)
 }
 
 fn message(acceptance: &Acceptance<'_>, intake: &Intake, header: &Header<'_>) -> Message {
@@ -123,12 +211,11 @@ fn delivery(acceptance: &Acceptance<'_>, intake: &Intake, destined: &Destined<'_
     let now = acceptance.now;
     // RFC 4865 4: not before the time that its sender wished.
     let later = intake.envelope.params.hold_until.filter(|until| *until > now);
-    let (state, due_at) = match (destined.entry, acceptance.mode, later) {
-        (Entry::Keep, ..) => (State::Delivered, now),
-        (Entry::Hold, ..) => (State::Held, later.unwrap_or(now)),
-        (Entry::Send, Mode::Sandbox, _) => (State::Captured, now),
-        (Entry::Send, Mode::Live, Some(until)) => (State::Scheduled, until),
-        (Entry::Send, Mode::Live, None) => (State::Ready, now),
+    let (state, due_at) = match (destined.entry, later) {
+        (Entry::Keep, _) => (State::Delivered, now),
+        (Entry::Hold, _) => (State::Held, later.unwrap_or(now)),
+        (Entry::Send, Some(until)) => (State::Scheduled, until),
+        (Entry::Send, None) => (State::Ready, now),
     };
     let id: DeliveryId = id::new(now, random);
     Delivery {

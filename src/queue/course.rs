@@ -39,6 +39,17 @@ pub enum Security {
 }
 
 impl Course {
+    /// What stands in the rows of its deliveries, as far as the course tells.
+    pub fn destination(&self) -> String {
+        match &self.end {
+            End::Mx(domain) => format!("mx:{domain}"),
+            End::Relay(_, name) => format!("relay:{name}"),
+            End::Mailbox(_, name) => format!("local:{name}"),
+            End::Store => "local:store".to_owned(),
+            End::Sandbox => "sandbox".to_owned(),
+        }
+    }
+
     /// None when the destination in the row is none that we know.
     pub fn of(
         delivery: &Delivery,
@@ -69,5 +80,5 @@ impl Course {
 /// What was taken in the sandbox stays there for ever; what waits when the instance becomes one is captured
 /// too; and the simulator's addresses never leave this machine.
 fn is_captured(delivery: &Delivery, message: &Message, settings: &Settings) -> bool {
-    message.sandboxed_at.is_some() || settings.mode == Mode::Sandbox || simulator::is_simulated(&delivery.recipient)
+    message.sandboxed_at.is_some() || settings.mode == Mode::Sandbox || simulator::is_played(&delivery.recipient)
 }

@@ -69,6 +69,10 @@ impl Lane {
         self.len() == 0
     }
 
+    pub fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
     /// Err gives it back: the lane is closed.
     // Boxing an item to make the error small would cost every push an allocation.
     #[allow(clippy::result_large_err)]

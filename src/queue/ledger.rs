@@ -1,17 +1,24 @@
 //! The ledger: where accepted mail is entered. What it takes to plan the rows of a message, and the one
 //! commit behind its 250.
 
+use super::accept::{Left, Planned, Seated};
+use super::course::Course;
 use super::happenings::{MessageAccepted, MessageNotKept};
+use super::ready::{Item, Ready};
+use super::schedule;
 use super::settings::Settings;
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, Time};
 use crate::base::id::{MessageId, TenantId};
 use crate::base::observe::Happening;
 use crate::base::random::Random;
+use crate::mail::envelope::MailParams;
+use crate::model::delivery::{Delivery, Lease};
 use crate::model::directory::{Directory, DirectoryHandle};
 use crate::model::intake::Intake;
+use crate::model::message::Message;
 use crate::model::name::Name;
 use crate::smtp::reply::Reply;
-use crate::store::{Change, Store, StoreError};
+use crate::store::{Store, StoreError};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 
@@ -23,6 +30,10 @@ pub struct Ledger {
     pub store: Arc<Store>,
     pub directory: Arc<DirectoryHandle>,
     pub settings: Arc<ArcSwap<Settings>>,
+    /// What this node has in memory to be sent.
+    pub ready: Arc<Ready>,
+    /// Who it is when it leases.
+    pub lease: Lease,
     pub clock: Clock,
     pub random: Random,
 }
@@ -30,10 +41,17 @@ pub struct Ledger {
 impl Ledger {
     /// Commits what was planned for a message: Ok is on disk, and after an error nothing of it is left.
     /// Dropping the future takes it back.
-    pub async fn enter(&self, message: &MessageId, intake: &Intake, change: Change) -> Result<(), Reply> {
+    pub async fn enter(&self, message: &MessageId, intake: &Intake, planned: Planned) -> Result<(), Reply> {
+        let Planned { change, seated, left } = planned;
         match self.store.write(change).await {
             Ok(_) => {
                 accepted(message, intake).record();
+                self.bring_in(seated);
+                for Left { destination, stream } in left {
+                    // Counted before the commit, so that nobody overtakes it, and again now that it can be read.
+                    self.ready.left(&destination, &stream);
+                    self.ready.space.ring();
+                }
                 Ok(())
             }
             Err(error) => {
@@ -41,6 +59,31 @@ impl Ledger {
                 Err(refusal(&error))
             }
         }
+    }
+}
+
+impl Ledger {
+    /// What has a place goes on from memory.
+    fn bring_in(&self, seated: Vec<Seated>) {
+        for Seated { delivery, mail, place } in seated {
+            match self.course(&delivery, &mail.message, &mail.params) {
+                Some(course) => self.ready.enter(Item { delivery, mail, course, place }, self.clock.now()),
+                // Invariant: we have just written its destination ourselves. Were it not so, its lease would be
+                // found by the next start.
+                None => drop(place),
+            }
+        }
+    }
+
+    /// Which way a delivery goes, by the configuration in force; none when its row names no destination.
+    pub fn course(&self, delivery: &Delivery, message: &Message, params: &MailParams) -> Option<Course> {
+        Course::of(delivery, message, params, &self.directory.load(), &self.settings.load())
+    }
+
+    /// When the next try is due, should nobody ever say how this one ends: a crash in a circle must not hammer
+    /// a receiver.
+    pub fn next_try(&self, attempts: i64, now: Time, expires_at: Time) -> Time {
+        schedule::next_try(&self.settings.load().retry, attempts, now, expires_at, &self.random)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::mail::envelope::MailParams;
 use crate::model::delivery::Delivery;
 use crate::model::message::Message;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A message in memory, for all its deliveries here.
@@ -54,6 +54,7 @@ pub struct Ready {
     courses: Mutex<HashMap<Course, Standing>>,
     /// Deliveries in memory, at most.
     max: AtomicUsize,
+    is_closed: AtomicBool,
     pub room: Budget,
     pub calls: Arc<Calls>,
     /// Rung when a course wants to be looked up.
@@ -112,6 +113,7 @@ impl Ready {
             counts: Mutex::default(),
             courses: Mutex::default(),
             max: AtomicUsize::new(max),
+            is_closed: AtomicBool::new(false),
             room,
             calls: Arc::default(),
             unrouted: Bell::default(),
@@ -181,6 +183,12 @@ impl Ready {
         }
     }
 
+    /// Nothing comes in directly any more: the daemon drains.
+    pub fn close(&self) {
+        self.counts().surveyed = false;
+        self.is_closed.store(true, Ordering::Relaxed);
+    }
+
     /// How many deliveries are in memory, and how many more may be.
     pub fn in_memory(&self) -> (usize, usize) {
         let total = self.counts().total;
@@ -239,7 +247,7 @@ impl Ready {
     /// Every destination that was waiting in the store has been seen once: from here on it is known where
     /// nothing older waits.
     pub fn surveyed(&self) {
-        self.counts().surveyed = true;
+        self.counts().surveyed = !self.is_closed.load(Ordering::Relaxed);
     }
 
     /// Nothing is sent there before this; None: from now on again.
@@ -362,17 +370,14 @@ impl Counts {
         if !self.behind.contains_key(stream) {
             self.behind.insert(stream.clone(), Behind::default());
         }
-        if let Some(behind) = self.behind.get_mut(stream) {
-            match behind.destinations.get_mut(destination) {
-                Some(left) => *left = self.left,
-                None if behind.destinations.len() < limits::BEHIND_DESTINATIONS_MAX => {
-                    behind.destinations.insert(destination.to_owned(), self.left);
-                }
-                None => {
-                    behind.destinations.clear();
-                    behind.everywhere = self.left;
-                }
-            }
+        let Some(behind) = self.behind.get_mut(stream) else { return };
+        if let Some(left) = behind.destinations.get_mut(destination) {
+            *left = self.left;
+        } else if behind.destinations.len() < limits::BEHIND_DESTINATIONS_MAX {
+            behind.destinations.insert(destination.to_owned(), self.left);
+        } else {
+            behind.destinations.clear();
+            behind.everywhere = self.left;
         }
     }
 
@@ -413,3 +418,6 @@ impl Destination {
         self.places == 0 && self.shut_until.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests;

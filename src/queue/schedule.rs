@@ -28,6 +28,14 @@ pub fn after_try(plan: &[Duration], attempts: i64, now: Time, expires_at: Time, 
     if last.since(now) >= expires_at.since(last) && now < last { Next::At(last) } else { Next::Expired }
 }
 
+/// When a try that begins now would be followed by the next, if nobody came back to say how it ended.
+pub fn next_try(plan: &[Duration], attempts: i64, now: Time, expires_at: Time, random: &Random) -> Time {
+    match after_try(plan, attempts, now, expires_at, random) {
+        Next::At(due) => due,
+        Next::Expired => expires_at,
+    }
+}
+
 /// Put off without a try, by a limit or a suspension: it stays the same attempt, and the plan where it was.
 pub fn put_off(until: Time, now: Time, expires_at: Time) -> Next {
     let last = last_try(expires_at, 2 * limits::LAST_TRY_BEFORE);

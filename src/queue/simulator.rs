@@ -56,10 +56,10 @@ pub fn script(recipient: &Address) -> Option<Script> {
         "defer" => refuse(451, Status::new(4, 2, 0), "simulated delay: the mailbox is busy, try again later"),
         "full" => {
             let text = "simulated bounce: the mailbox is full";
-            Script::Refuse(Refusal::new(Phase::Dot, 552, Status::new(5, 2, 2), text))
+            Script::Refuse(Refusal::new(Phase::Message, 552, Status::new(5, 2, 2), text))
         }
         "block" => Script::Refuse(Refusal::new(
-            Phase::Dot,
+            Phase::Message,
             554,
             Status::new(5, 7, 1),
             "simulated block: the message was refused for its content or its sender",
@@ -76,7 +76,7 @@ pub fn is_played(recipient: &Address) -> bool {
 }
 
 fn refuse(code: u16, status: Status, text: &'static str) -> Script {
-    Script::Refuse(Refusal::new(Phase::Rcpt, code, status, text))
+    Script::Refuse(Refusal::new(Phase::Recipient, code, status, text))
 }
 
 #[cfg(test)]

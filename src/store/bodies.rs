@@ -49,14 +49,15 @@ thread_local! {
 
 impl Body {
     /// Packs a body. Call it on the thread that already holds the bytes: below `BODY_PACK_BYTES_MIN`
-    /// it only moves them.
-    pub fn new(message: MessageId, form: Form, bytes: Vec<u8>) -> Self {
+    /// it only shares them.
+    pub fn new(message: MessageId, form: Form, bytes: impl Into<Arc<Vec<u8>>>) -> Self {
+        let bytes = bytes.into();
         let size = bytes.len();
         let (codec, stored) = match pack(&bytes) {
-            Some(packed) => (Codec::Zstd, packed),
+            Some(packed) => (Codec::Zstd, Arc::new(packed)),
             None => (Codec::Plain, bytes),
         };
-        Self { message, form, codec, size, stored: Arc::new(stored) }
+        Self { message, form, codec, size, stored }
     }
 
     pub fn stored_bytes(&self) -> usize {

@@ -8,6 +8,7 @@
 use super::dialect::Engine;
 use super::error::StoreError;
 use super::happenings::Slow;
+use crate::base::clock::Outside;
 use crate::base::limits;
 use crate::base::observe::Happening;
 use sqlx::any::{AnyArguments, AnyRow};
@@ -387,6 +388,7 @@ async fn timed<T>(
     call: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {
     let begun = Instant::now();
+    let _outside = Outside::hold();
     let answer = match tokio::time::timeout(at_most, call).await {
         Ok(answer) => answer,
         Err(_) => Err(sqlx::Error::Io(std::io::Error::new(

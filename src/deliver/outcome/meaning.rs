@@ -27,8 +27,8 @@ impl<'a> Meaning<'a> {
     pub fn of_phase(answer: &Answer<'_>) -> Option<Meaning<'static>> {
         let (kind, category, detail) = match answer.phase {
             _ if answer.code == 421 => return None,
-            Phase::Starttls => (Kind::Soft, "tls", 0),
-            Phase::Auth => (Kind::Block, "login", 8),
+            Phase::StartTls => (Kind::Soft, "tls", 0),
+            Phase::Login => (Kind::Block, "login", 8),
             _ => return None,
         };
         Some(Meaning { kind, category, status: Status::new(4, 7, detail) })
@@ -84,25 +84,25 @@ fn by_status(status: Status) -> Option<Meaning<'static>> {
 
 fn by_code(answer: &Answer<'_>) -> Meaning<'static> {
     use Kind::{Block, Hard, Soft};
-    use Phase::{Dot, Rcpt};
+    use Phase::{Message, Recipient};
     let (kind, category, subject, detail) = match (answer.code, answer.phase) {
         (421, _) => (Soft, "not_available", 3, 2),
         (450, _) => (Soft, "mailbox", 2, 0),
         (451, _) => (Soft, "system", 3, 0),
-        (452, Rcpt) => (Soft, "too_many_recipients", 5, 3),
+        (452, Recipient) => (Soft, "too_many_recipients", 5, 3),
         (452, _) => (Soft, "system_full", 3, 1),
         (530, _) => (Block, "login", 7, 0),
         // Before a mail was spoken of it can only be us.
-        (520..=599, phase) if phase.is_before_mail() => (Block, "policy", 7, 1),
+        (520..=599, phase) if super::is_before_mail(phase) => (Block, "policy", 7, 1),
         // RFC 7504.
         (521 | 556, _) => (Hard, "no_mail", 1, 10),
-        (550, Rcpt) => (Hard, "unknown_user", 1, 1),
+        (550, Recipient) => (Hard, "unknown_user", 1, 1),
         (551, _) => (Hard, "moved", 1, 6),
-        (552, Rcpt) => (Soft, "mailbox_full", 2, 2),
+        (552, Recipient) => (Soft, "mailbox_full", 2, 2),
         (552, _) => (Soft, "too_large", 3, 4),
-        (553, Rcpt) => (Hard, "bad_address", 1, 3),
+        (553, Recipient) => (Hard, "bad_address", 1, 3),
         (553, Phase::Mail) => (Block, "bad_sender", 1, 8),
-        (550 | 554, Dot | Phase::Data) => (Block, "policy", 7, 1),
+        (550 | 554, Message | Phase::Data) => (Block, "policy", 7, 1),
         (550 | 553 | 554, _) => (Block, "policy", 7, 1),
         (500..=504 | 555, _) => (Soft, "protocol", 5, 0),
         (400..=599, _) => (Soft, "other", 0, 0),

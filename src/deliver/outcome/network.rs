@@ -39,7 +39,7 @@ pub fn timed_out(host: &str, phase: Phase) -> Judgement {
             let text = format!("{host} did not answer in time");
             later(About::Host, why(Blame::Network, Kind::Soft, "timeout", (4, 1), text))
         }
-        Phase::Dot => possibly_delivered(host, "did not answer the end of the message in time"),
+        Phase::Message => possibly_delivered(host, "did not answer the end of the message in time"),
         _ => {
             let text = format!("{host} did not answer in time ({})", phase.word());
             later(About::Host, why(Blame::Network, Kind::Soft, "timeout", (4, 2), text))
@@ -49,7 +49,7 @@ pub fn timed_out(host: &str, phase: Phase) -> Judgement {
 
 /// The connection ended in the middle of the dialogue. Behind the final dot the mail may have been taken.
 pub fn lost(host: &str, phase: Phase) -> Judgement {
-    if phase == Phase::Dot {
+    if phase == Phase::Message {
         return possibly_delivered(host, "closed the connection after it had the whole message");
     }
     let text = format!("{host} closed the connection ({})", phase.word());
@@ -67,7 +67,7 @@ fn possibly_delivered(host: &str, what: &str) -> Judgement {
 
 /// What it said is no answer in SMTP.
 pub fn not_smtp(host: &str, phase: Phase, reason: &str) -> Judgement {
-    if phase == Phase::Dot {
+    if phase == Phase::Message {
         return possibly_delivered(host, "answered the end of the message with what is no reply");
     }
     let text = format!("{host} gave no SMTP reply ({}): {reason}", phase.word());
@@ -147,6 +147,11 @@ pub fn eight_bit_not_offered(host: &str) -> Judgement {
 }
 
 /// RFC 8689 4.2.1: the sender wished that it never goes without TLS, and the host does not promise that.
+/// Our own message is no message: nobody could take it.
+pub fn unsendable(reason: &str) -> Judgement {
+    never(About::Message, why(Blame::Us, Kind::Soft, "unsendable", (6, 0), reason.to_owned()))
+}
+
 pub fn requiretls_not_offered(host: &str) -> Judgement {
     let text = format!("{host} does not promise to pass the message on with TLS only (REQUIRETLS)");
     never(About::Host, why(Blame::Policy, Kind::Soft, "requiretls", (7, 30), text))

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 /// with what is done about the site when something is.
 type Row = (Phase, &'static str, &'static str, &'static str);
 
-use Phase::{Auth, Data, Dot, Ehlo, Greeting, Mail, Rcpt, Starttls};
+use Phase::{Login, Data, Message, Hello, Greeting, Mail, Recipient, StartTls};
 
 const GOOGLE: &str = "alt1.gmail-smtp-in.l.google.com";
 const OUTLOOK: &str = "example-net.mail.protection.outlook.com";
@@ -22,142 +22,142 @@ const ANY: &str = "mx.example.net";
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     // --- nobody there
-    (Rcpt, ANY, "550 5.1.1 <a@example.net>: Recipient address rejected: User unknown in local recipient table", "never hard unknown_user"),
-    (Rcpt, ANY, "550 5.1.1 User unknown", "never hard unknown_user"),
-    (Rcpt, ANY, "550 No such user here", "never hard unknown_user"),
-    (Rcpt, ANY, "550 Unrouteable address", "never hard unknown_user"),
-    (Rcpt, ANY, "550 5.1.10 RESOLVER.ADR.RecipientNotFound; not found by SMTP address lookup", "never hard unknown_user"),
-    (Rcpt, ANY, "550 unknown user", "never hard unknown_user"),
-    (Rcpt, ANY, "550 <a@example.net> is not a valid mailbox", "never hard unknown_user"),
-    (Rcpt, ANY, "550 sorry, no mailbox here by that name (#5.1.1 - chkuser)", "never hard unknown_user"),
-    (Rcpt, ANY, "511 sorry, no mailbox here by that name", "never hard unknown_user"),
-    (Rcpt, ANY, "550 5.1.1 The email account that you tried to reach is unknown", "never hard unknown_user"),
-    (Rcpt, ANY, "554 5.1.1 mailbox does not exist", "never hard unknown_user"),
-    (Rcpt, ANY, "550 Invalid recipient a@example.net (Mode: normal)", "never hard unknown_user"),
-    (Rcpt, ANY, "550 5.4.1 Recipient address rejected: Access denied", "never hard unknown_user"),
-    (Rcpt, ANY, "550 Requested action not taken: mailbox unavailable", "never hard unknown_user"),
-    (Rcpt, ANY, "550 #5.1.0 Address rejected.", "never hard unknown_user"),
-    (Rcpt, ANY, "550 5.1.1 Adresse inconnue", "never hard unknown_user"),
-    (Rcpt, ANY, "550", "never hard unknown_user"),
-    (Rcpt, ANY, "550 5.1.3 bad address syntax", "never hard bad_address"),
-    (Rcpt, ANY, "553 5.1.3 what is that", "never hard bad_address"),
-    (Rcpt, ANY, "551 5.1.6 a has moved to b@example.org", "never hard moved"),
-    (Rcpt, ANY, "550 5.1.2 no such domain here", "never hard bad_domain"),
-    (Rcpt, ANY, "550 Host unknown", "never hard unknown_user"),
-    (Rcpt, ANY, "556 5.1.10 recipient address has null MX", "never hard no_mail"),
-    (Rcpt, ANY, "521 5.3.2 host does not accept mail", "never soft not_accepting"),
-    (Dot, ANY, "550 5.1.1 no valid recipients", "never hard unknown_user"),
-    (Rcpt, GOOGLE, "550-5.1.1 The email account that you tried to reach does not exist. Please try double-checking the recipient's email address for typos or unnecessary spaces.", "never hard unknown_user"),
-    (Rcpt, YAHOO, "554 delivery error: dd This user doesn't have a yahoo.com account (a@yahoo.com) [0] - mta1.mail.ne1.yahoo.com", "never hard unknown_user"),
-    (Rcpt, YAHOO, "552 1 Requested mail action aborted, mailbox not found", "later soft unknown_user"),
-    (Rcpt, HOTMAIL, "550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302).", "never hard unknown_user"),
-    (Rcpt, OUTLOOK, "550 5.4.1 Recipient address rejected: Access denied. AS(201806281) [DB5EUR01FT055.eop-EUR01.prod.protection.outlook.com]", "never hard unknown_user"),
-    (Rcpt, ORANGE, "550 5.1.1 Adresse d au moins un destinataire invalide. Invalid recipient. OFR_416 [416]", "never hard unknown_user"),
+    (Recipient, ANY, "550 5.1.1 <a@example.net>: Recipient address rejected: User unknown in local recipient table", "never hard unknown_user"),
+    (Recipient, ANY, "550 5.1.1 User unknown", "never hard unknown_user"),
+    (Recipient, ANY, "550 No such user here", "never hard unknown_user"),
+    (Recipient, ANY, "550 Unrouteable address", "never hard unknown_user"),
+    (Recipient, ANY, "550 5.1.10 RESOLVER.ADR.RecipientNotFound; not found by SMTP address lookup", "never hard unknown_user"),
+    (Recipient, ANY, "550 unknown user", "never hard unknown_user"),
+    (Recipient, ANY, "550 <a@example.net> is not a valid mailbox", "never hard unknown_user"),
+    (Recipient, ANY, "550 sorry, no mailbox here by that name (#5.1.1 - chkuser)", "never hard unknown_user"),
+    (Recipient, ANY, "511 sorry, no mailbox here by that name", "never hard unknown_user"),
+    (Recipient, ANY, "550 5.1.1 The email account that you tried to reach is unknown", "never hard unknown_user"),
+    (Recipient, ANY, "554 5.1.1 mailbox does not exist", "never hard unknown_user"),
+    (Recipient, ANY, "550 Invalid recipient a@example.net (Mode: normal)", "never hard unknown_user"),
+    (Recipient, ANY, "550 5.4.1 Recipient address rejected: Access denied", "never hard unknown_user"),
+    (Recipient, ANY, "550 Requested action not taken: mailbox unavailable", "never hard unknown_user"),
+    (Recipient, ANY, "550 #5.1.0 Address rejected.", "never hard unknown_user"),
+    (Recipient, ANY, "550 5.1.1 Adresse inconnue", "never hard unknown_user"),
+    (Recipient, ANY, "550", "never hard unknown_user"),
+    (Recipient, ANY, "550 5.1.3 bad address syntax", "never hard bad_address"),
+    (Recipient, ANY, "553 5.1.3 what is that", "never hard bad_address"),
+    (Recipient, ANY, "551 5.1.6 a has moved to b@example.org", "never hard moved"),
+    (Recipient, ANY, "550 5.1.2 no such domain here", "never hard bad_domain"),
+    (Recipient, ANY, "550 Host unknown", "never hard unknown_user"),
+    (Recipient, ANY, "556 5.1.10 recipient address has null MX", "never hard no_mail"),
+    (Recipient, ANY, "521 5.3.2 host does not accept mail", "never soft not_accepting"),
+    (Message, ANY, "550 5.1.1 no valid recipients", "never hard unknown_user"),
+    (Recipient, GOOGLE, "550-5.1.1 The email account that you tried to reach does not exist. Please try double-checking the recipient's email address for typos or unnecessary spaces.", "never hard unknown_user"),
+    (Recipient, YAHOO, "554 delivery error: dd This user doesn't have a yahoo.com account (a@yahoo.com) [0] - mta1.mail.ne1.yahoo.com", "never hard unknown_user"),
+    (Recipient, YAHOO, "552 1 Requested mail action aborted, mailbox not found", "later soft unknown_user"),
+    (Recipient, HOTMAIL, "550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302).", "never hard unknown_user"),
+    (Recipient, OUTLOOK, "550 5.4.1 Recipient address rejected: Access denied. AS(201806281) [DB5EUR01FT055.eop-EUR01.prod.protection.outlook.com]", "never hard unknown_user"),
+    (Recipient, ORANGE, "550 5.1.1 Adresse d au moins un destinataire invalide. Invalid recipient. OFR_416 [416]", "never hard unknown_user"),
     // --- not any more
-    (Rcpt, ANY, "550 5.2.1 The email account is disabled", "never hard disabled"),
-    (Rcpt, GOOGLE, "550 5.2.1 The email account that you tried to reach is disabled. Learn more at https://support.google.com/mail/?p=DisabledUser", "never hard disabled"),
-    (Rcpt, GOOGLE, "550 5.2.1 The email account that you tried to reach is inactive. Learn more at https://support.google.com/mail/?p=DisabledUser", "never hard disabled"),
-    (Rcpt, ANY, "550 This account has been suspended", "never hard disabled"),
-    (Rcpt, ANY, "550 Mailbox is inactive", "never hard disabled"),
-    (Rcpt, ANY, "554 30 Sorry, your message to a@example.net cannot be delivered. This mailbox is disabled (554.30).", "never hard disabled"),
-    (Rcpt, ANY, "550 5.7.13 user account disabled", "never hard disabled"),
+    (Recipient, ANY, "550 5.2.1 The email account is disabled", "never hard disabled"),
+    (Recipient, GOOGLE, "550 5.2.1 The email account that you tried to reach is disabled. Learn more at https://support.google.com/mail/?p=DisabledUser", "never hard disabled"),
+    (Recipient, GOOGLE, "550 5.2.1 The email account that you tried to reach is inactive. Learn more at https://support.google.com/mail/?p=DisabledUser", "never hard disabled"),
+    (Recipient, ANY, "550 This account has been suspended", "never hard disabled"),
+    (Recipient, ANY, "550 Mailbox is inactive", "never hard disabled"),
+    (Recipient, ANY, "554 30 Sorry, your message to a@example.net cannot be delivered. This mailbox is disabled (554.30).", "never hard disabled"),
+    (Recipient, ANY, "550 5.7.13 user account disabled", "never hard disabled"),
     // --- full
-    (Rcpt, ANY, "452 4.2.2 The email account that you tried to reach is over quota", "later soft mailbox_full"),
-    (Rcpt, ANY, "552 5.2.2 Mailbox full", "later soft mailbox_full"),
-    (Dot, ANY, "552 5.2.2 Mailbox full", "never soft mailbox_full"),
-    (Rcpt, ANY, "550 5.2.2 user over quota", "never soft mailbox_full"),
-    (Rcpt, ANY, "552 Quota exceeded (mailbox for user is full)", "later soft mailbox_full"),
-    (Dot, ANY, "554 5.2.2 mailbox full; STOREDRV.Deliver; quota exceeded", "never soft mailbox_full"),
-    (Rcpt, GOOGLE, "452-4.2.2 The recipient's inbox is out of storage space. Please direct the recipient to https://support.google.com/mail/?p=OverQuotaTemp", "later soft mailbox_full"),
-    (Rcpt, GOOGLE, "552-5.2.2 The recipient's inbox is out of storage space and inactive. Please direct the recipient to https://support.google.com/mail/?p=OverQuotaPerm", "later soft mailbox_full"),
-    (Rcpt, APPLE, "552 5.2.2 <a@icloud.com>: user is over quota", "later soft mailbox_full"),
-    (Dot, ANY, "452 4.3.1 Insufficient system storage", "later soft system_full"),
-    (Dot, ANY, "552 5.3.1 no space left on device", "later soft system_full"),
-    (Rcpt, ANY, "422 The recipient's mailbox is over its storage limit", "later soft mailbox_full"),
+    (Recipient, ANY, "452 4.2.2 The email account that you tried to reach is over quota", "later soft mailbox_full"),
+    (Recipient, ANY, "552 5.2.2 Mailbox full", "later soft mailbox_full"),
+    (Message, ANY, "552 5.2.2 Mailbox full", "never soft mailbox_full"),
+    (Recipient, ANY, "550 5.2.2 user over quota", "never soft mailbox_full"),
+    (Recipient, ANY, "552 Quota exceeded (mailbox for user is full)", "later soft mailbox_full"),
+    (Message, ANY, "554 5.2.2 mailbox full; STOREDRV.Deliver; quota exceeded", "never soft mailbox_full"),
+    (Recipient, GOOGLE, "452-4.2.2 The recipient's inbox is out of storage space. Please direct the recipient to https://support.google.com/mail/?p=OverQuotaTemp", "later soft mailbox_full"),
+    (Recipient, GOOGLE, "552-5.2.2 The recipient's inbox is out of storage space and inactive. Please direct the recipient to https://support.google.com/mail/?p=OverQuotaPerm", "later soft mailbox_full"),
+    (Recipient, APPLE, "552 5.2.2 <a@icloud.com>: user is over quota", "later soft mailbox_full"),
+    (Message, ANY, "452 4.3.1 Insufficient system storage", "later soft system_full"),
+    (Message, ANY, "552 5.3.1 no space left on device", "later soft system_full"),
+    (Recipient, ANY, "422 The recipient's mailbox is over its storage limit", "later soft mailbox_full"),
     // --- too large
     (Mail, ANY, "552 5.3.4 Message size exceeds fixed limit", "never soft too_large"),
-    (Dot, ANY, "552 5.3.4 Error: message file too big", "never soft too_large"),
-    (Rcpt, ANY, "552 5.3.4 message too big for a@example.net", "never soft too_large"),
-    (Rcpt, ANY, "552 5.2.3 message larger than this mailbox takes", "never soft too_large"),
-    (Dot, GOOGLE, "552-5.3.4 Your message exceeded Google's message size limits.", "never soft too_large"),
-    (Dot, ANY, "554 message size limit exceeded", "never soft too_large"),
-    (Dot, ANY, "552 too much", "never soft too_large"),
+    (Message, ANY, "552 5.3.4 Error: message file too big", "never soft too_large"),
+    (Recipient, ANY, "552 5.3.4 message too big for a@example.net", "never soft too_large"),
+    (Recipient, ANY, "552 5.2.3 message larger than this mailbox takes", "never soft too_large"),
+    (Message, GOOGLE, "552-5.3.4 Your message exceeded Google's message size limits.", "never soft too_large"),
+    (Message, ANY, "554 message size limit exceeded", "never soft too_large"),
+    (Message, ANY, "552 too much", "never soft too_large"),
     // --- greylisting
-    (Rcpt, ANY, "450 4.2.0 <a@example.net>: Recipient address rejected: Greylisted, see http://postgrey.example/help", "later soft greylisted"),
-    (Rcpt, ANY, "451 4.7.1 Greylisting in action, please come back later", "later soft greylisted"),
-    (Rcpt, ANY, "451 DT:SPM mx, please try again in 300 seconds", "later soft greylisted"),
-    (Dot, ANY, "451 4.7.1 Try again later (greylisted)", "later soft greylisted"),
-    (Rcpt, ANY, "550 Greylisted, retry in a minute", "later soft greylisted"),
-    (Rcpt, "eu-smtp-inbound-1.mimecast.com", "451 Internal resources are temporarily unavailable - https://community.mimecast.com/docs/DOC-1369#451", "later soft greylisted"),
+    (Recipient, ANY, "450 4.2.0 <a@example.net>: Recipient address rejected: Greylisted, see http://postgrey.example/help", "later soft greylisted"),
+    (Recipient, ANY, "451 4.7.1 Greylisting in action, please come back later", "later soft greylisted"),
+    (Recipient, ANY, "451 DT:SPM mx, please try again in 300 seconds", "later soft greylisted"),
+    (Message, ANY, "451 4.7.1 Try again later (greylisted)", "later soft greylisted"),
+    (Recipient, ANY, "550 Greylisted, retry in a minute", "later soft greylisted"),
+    (Recipient, "eu-smtp-inbound-1.mimecast.com", "451 Internal resources are temporarily unavailable - https://community.mimecast.com/docs/DOC-1369#451", "later soft greylisted"),
     // --- rates
     (Greeting, ANY, "421 Too many concurrent SMTP connections; please try again later.", "later soft rate slow 5m"),
     (Greeting, ANY, "554 too many connections from your host", "later soft rate slow 5m"),
     (Mail, ANY, "450 4.7.1 Error: too much mail from 192.0.2.1", "later soft rate slow 10m"),
-    (Rcpt, ANY, "550 5.7.1 sending rate exceeded, slow down", "later soft rate slow 10m"),
+    (Recipient, ANY, "550 5.7.1 sending rate exceeded, slow down", "later soft rate slow 10m"),
     (Mail, ANY, "452 4.3.2 Connection rate limit exceeded.", "later soft rate slow 5m"),
-    (Dot, GOOGLE, "421-4.7.28 Gmail has detected an unusual rate of mail originating from your IP Netblock [192.0.2.0]. To protect our users from spam, mail has been temporarily rate limited.", "later block rate slow 10m"),
-    (Dot, GOOGLE, "421-4.7.0 Our system has detected an unusual rate of unsolicited mail originating from your IP address.", "later block rate slow 10m"),
-    (Rcpt, GOOGLE, "450-4.2.1 The user you are trying to contact is receiving mail too quickly. Please resend your message at a later time.", "later soft recipient_rate"),
-    (Rcpt, GOOGLE, "550-5.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages from being delivered.", "later soft recipient_rate"),
+    (Message, GOOGLE, "421-4.7.28 Gmail has detected an unusual rate of mail originating from your IP Netblock [192.0.2.0]. To protect our users from spam, mail has been temporarily rate limited.", "later block rate slow 10m"),
+    (Message, GOOGLE, "421-4.7.0 Our system has detected an unusual rate of unsolicited mail originating from your IP address.", "later block rate slow 10m"),
+    (Recipient, GOOGLE, "450-4.2.1 The user you are trying to contact is receiving mail too quickly. Please resend your message at a later time.", "later soft recipient_rate"),
+    (Recipient, GOOGLE, "550-5.2.1 The user you are trying to contact is receiving mail at a rate that prevents additional messages from being delivered.", "later soft recipient_rate"),
     (Mail, HOTMAIL, "451 4.7.650 The mail server [192.0.2.1] has been temporarily rate limited due to IP reputation. For e-mail delivery information see https://postmaster.live.com (S775)", "later block rate slow 30m"),
     (Mail, HOTMAIL, "550 RP-001 The mail server IP connecting to Outlook.com server has exceeded the rate limit allowed.", "later block rate slow 30m"),
     (Mail, YAHOO, "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume or user complaints - 4.16.55.1; see https://postmaster.yahooinc.com/error-codes", "later block reputation suspend 2h"),
     (Mail, YAHOO, "421 4.7.0 [TSS09] Messages from 192.0.2.1 temporarily deferred due to unexpected volume", "later block rate slow 30m"),
     (Greeting, ORANGE, "421 mwinf5c04 ME Trop de connexions, veuillez verifier votre configuration. Too many connections, slow down. OFR004_104 [104]", "later block rate slow 20m"),
     (Greeting, COMCAST, "421 4.1.0 192.0.2.1 Throttled - try again later. Please see http://postmaster.comcast.net/smtp-error-codes.php#RL000010", "later block rate slow 30m"),
-    (Rcpt, "mx3.qq.com", "550 Mail frequency limited. http://service.mail.qq.com", "later block rate slow 30m"),
-    (Rcpt, "mxs.mail.ru", "451 Ratelimit exceeded, try again later", "later block rate slow 15m"),
-    (Rcpt, "mx4.laposte.net", "421 4.7.0 LPN007_405 too many connections", "later block rate slow 20m"),
+    (Recipient, "mx3.qq.com", "550 Mail frequency limited. http://service.mail.qq.com", "later block rate slow 30m"),
+    (Recipient, "mxs.mail.ru", "451 Ratelimit exceeded, try again later", "later block rate slow 15m"),
+    (Recipient, "mx4.laposte.net", "421 4.7.0 LPN007_405 too many connections", "later block rate slow 20m"),
     // --- blocked, and reputation
     (Greeting, ANY, "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/192.0.2.1", "later block blocklist suspend 1h"),
-    (Rcpt, ANY, "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using bl.spamcop.net", "never block blocklist suspend 1h"),
-    (Rcpt, ANY, "550 Email blocked by a RBL: listed at b.barracudacentral.org", "never block blocklist suspend 1h"),
+    (Recipient, ANY, "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using bl.spamcop.net", "never block blocklist suspend 1h"),
+    (Recipient, ANY, "550 Email blocked by a RBL: listed at b.barracudacentral.org", "never block blocklist suspend 1h"),
     (Mail, HOTMAIL, "550 5.7.1 Unfortunately, messages from [192.0.2.1] weren't sent. Please contact your Internet service provider since part of their network is on our block list (S3140).", "never block blocklist suspend 2h"),
-    (Rcpt, OUTLOOK, "550 5.7.606 Access denied, banned sending IP [192.0.2.1]. To request removal from this list please visit https://sender.office.com/", "never block blocklist suspend 2h"),
-    (Rcpt, OUTLOOK, "550 5.7.511 Access denied, banned sender[192.0.2.1].", "never block blocklist suspend 2h"),
-    (Dot, GOOGLE, "550-5.7.1 [192.0.2.1] Our system has detected that this message is likely unsolicited mail.", "never block reputation slow 30m"),
-    (Dot, GOOGLE, "550-5.7.1 Gmail has detected that this message is likely suspicious due to the very low reputation of the sending domain.", "never block reputation slow 30m"),
+    (Recipient, OUTLOOK, "550 5.7.606 Access denied, banned sending IP [192.0.2.1]. To request removal from this list please visit https://sender.office.com/", "never block blocklist suspend 2h"),
+    (Recipient, OUTLOOK, "550 5.7.511 Access denied, banned sender[192.0.2.1].", "never block blocklist suspend 2h"),
+    (Message, GOOGLE, "550-5.7.1 [192.0.2.1] Our system has detected that this message is likely unsolicited mail.", "never block reputation slow 30m"),
+    (Message, GOOGLE, "550-5.7.1 Gmail has detected that this message is likely suspicious due to the very low reputation of the sending domain.", "never block reputation slow 30m"),
     (Greeting, YAHOO, "553 5.7.1 [BL21] Connections will not be accepted from 192.0.2.1, because the ip is in Spamhaus's list", "later block blocklist suspend 4h"),
     (Mail, YAHOO, "553 5.7.2 [TS03] All messages from 192.0.2.1 will be permanently deferred; Retrying will NOT succeed.", "never block blocklist suspend 4h"),
     (Greeting, GMX, "554-gmx.net (mxgmx017) Nemesis ESMTP Service not available No SMTP service IP address is block listed.", "later block blocklist suspend 1h"),
     (Greeting, GMX, "554 gmx.net (mxgmx101) Nemesis ESMTP Service not available No SMTP service Bad DNS PTR resource record.", "later block blocklist suspend 1h"),
     (Greeting, TONLINE, "554 IP=192.0.2.1 - A problem occurred. Ask your postmaster for help or to contact tobr@rx.t-online.de to clarify.", "later block reputation suspend 4h"),
     (Mail, COMCAST, "554 resimta-ch2-01v.sys.comcast.net comcast 192.0.2.1 Comcast block for spam. Please see http://postmaster.comcast.net/smtp-error-codes.php#BL000000", "never block blocklist suspend 1h"),
-    (Dot, APPLE, "554 5.7.1 [CS01] Message rejected due to local policy. Please visit https://support.apple.com/en-us/HT204137", "never block policy slow 30m"),
+    (Message, APPLE, "554 5.7.1 [CS01] Message rejected due to local policy. Please visit https://support.apple.com/en-us/HT204137", "never block policy slow 30m"),
     (Mail, APPLE, "550 5.7.0 Blocked - see https://support.proofpoint.com/dnsbl-lookup.cgi?ip=192.0.2.1", "never block blocklist suspend 1h"),
     (Mail, "mx0a-001.pphosted.com", "554 Blocked - see https://ipcheck.proofpoint.com/?ip=192.0.2.1", "never block blocklist suspend 2h"),
     (Mail, ANY, "554 5.7.1 Your IP address has a poor reputation on Cisco Talos", "never block reputation"),
-    (Rcpt, ANY, "550 Your IP 192.0.2.1 has been blocked", "never block blocked"),
-    (Rcpt, ANY, "550 5.7.25 Client host rejected: cannot find your reverse hostname, [192.0.2.1]", "never block reverse_dns"),
+    (Recipient, ANY, "550 Your IP 192.0.2.1 has been blocked", "never block blocked"),
+    (Recipient, ANY, "550 5.7.25 Client host rejected: cannot find your reverse hostname, [192.0.2.1]", "never block reverse_dns"),
     (Mail, ANY, "450 4.7.1 Client host rejected: cannot find your hostname, [192.0.2.1]", "later block reverse_dns"),
-    (Dot, GOOGLE, "550-5.7.25 [192.0.2.1] The IP address sending this message does not have a PTR record setup, or the corresponding forward DNS entry does not match the sending IP.", "never block reverse_dns"),
-    (Ehlo, ANY, "550 HELO rejected: invalid name", "later block hello us"),
+    (Message, GOOGLE, "550-5.7.25 [192.0.2.1] The IP address sending this message does not have a PTR record setup, or the corresponding forward DNS entry does not match the sending IP.", "never block reverse_dns"),
+    (Hello, ANY, "550 HELO rejected: invalid name", "later block hello us"),
     // --- content
-    (Dot, ANY, "550 5.7.1 This message was classified as SPAM and may not be delivered", "never block spam"),
-    (Dot, ANY, "554 5.7.1 Message rejected as spam by Content Filtering.", "never block spam"),
-    (Dot, ANY, "550 High probability of spam", "never block spam"),
-    (Dot, ANY, "554 5.7.1 Spam message rejected", "never block spam"),
-    (Dot, "mxs.mail.ru", "550 spam message rejected. Please visit http://help.mail.ru/notspam-support/id?c=xyz", "never block spam"),
-    (Dot, ANY, "451 4.7.1 temporarily rejected: spam score too high", "later block spam"),
-    (Dot, ANY, "550 5.7.1 virus infected mail rejected (Eicar-Test-Signature)", "never block malware"),
-    (Dot, GOOGLE, "552-5.7.0 This message was blocked because its content presents a potential security issue.", "never block malware"),
-    (Dot, ANY, "550 5.7.1 attachment of this type is not allowed", "never block attachment"),
-    (Dot, ANY, "554 5.7.1 The message contains a URL listed in SURBL", "never block links"),
-    (Dot, ANY, "550 5.6.0 what is this", "never soft content"),
-    (Dot, ANY, "550 5.6.11 Message contains bare LF", "never soft form"),
-    (Dot, ANY, "554 5.5.2 header From: missing", "never soft form"),
-    (Dot, ANY, "554 5.7.1 rejected for policy reasons", "never block policy"),
-    (Dot, ANY, "550 transaction failed", "never block policy"),
-    (Dot, ANY, "554", "never block policy"),
+    (Message, ANY, "550 5.7.1 This message was classified as SPAM and may not be delivered", "never block spam"),
+    (Message, ANY, "554 5.7.1 Message rejected as spam by Content Filtering.", "never block spam"),
+    (Message, ANY, "550 High probability of spam", "never block spam"),
+    (Message, ANY, "554 5.7.1 Spam message rejected", "never block spam"),
+    (Message, "mxs.mail.ru", "550 spam message rejected. Please visit http://help.mail.ru/notspam-support/id?c=xyz", "never block spam"),
+    (Message, ANY, "451 4.7.1 temporarily rejected: spam score too high", "later block spam"),
+    (Message, ANY, "550 5.7.1 virus infected mail rejected (Eicar-Test-Signature)", "never block malware"),
+    (Message, GOOGLE, "552-5.7.0 This message was blocked because its content presents a potential security issue.", "never block malware"),
+    (Message, ANY, "550 5.7.1 attachment of this type is not allowed", "never block attachment"),
+    (Message, ANY, "554 5.7.1 The message contains a URL listed in SURBL", "never block links"),
+    (Message, ANY, "550 5.6.0 what is this", "never soft content"),
+    (Message, ANY, "550 5.6.11 Message contains bare LF", "never soft form"),
+    (Message, ANY, "554 5.5.2 header From: missing", "never soft form"),
+    (Message, ANY, "554 5.7.1 rejected for policy reasons", "never block policy"),
+    (Message, ANY, "550 transaction failed", "never block policy"),
+    (Message, ANY, "554", "never block policy"),
     // --- authentication
-    (Dot, GOOGLE, "550-5.7.26 This mail has been blocked because the sender is unauthenticated. Gmail requires all senders to authenticate with either SPF or DKIM.", "never block authentication"),
-    (Dot, GOOGLE, "550-5.7.26 Unauthenticated email from example.com is not accepted due to domain's DMARC policy.", "never block authentication"),
-    (Dot, OUTLOOK, "550 5.7.515 Access denied, sending domain EXAMPLE.COM does not meet the required authentication level.", "never block authentication"),
-    (Dot, OUTLOOK, "550 5.7.509 Access denied, sending domain example.com does not pass DMARC verification and has a DMARC policy of reject.", "never block authentication"),
-    (Dot, YAHOO, "554 5.7.9 Message not accepted for policy reasons. See https://postmaster.yahooinc.com/error-codes", "never block authentication"),
-    (Rcpt, ANY, "550 5.7.23 SPF validation failed", "never block authentication"),
-    (Dot, ANY, "550 5.7.20 no passing DKIM signature found", "never block authentication"),
-    (Dot, ANY, "451 4.7.24 SPF validation error", "later block authentication"),
+    (Message, GOOGLE, "550-5.7.26 This mail has been blocked because the sender is unauthenticated. Gmail requires all senders to authenticate with either SPF or DKIM.", "never block authentication"),
+    (Message, GOOGLE, "550-5.7.26 Unauthenticated email from example.com is not accepted due to domain's DMARC policy.", "never block authentication"),
+    (Message, OUTLOOK, "550 5.7.515 Access denied, sending domain EXAMPLE.COM does not meet the required authentication level.", "never block authentication"),
+    (Message, OUTLOOK, "550 5.7.509 Access denied, sending domain example.com does not pass DMARC verification and has a DMARC policy of reject.", "never block authentication"),
+    (Message, YAHOO, "554 5.7.9 Message not accepted for policy reasons. See https://postmaster.yahooinc.com/error-codes", "never block authentication"),
+    (Recipient, ANY, "550 5.7.23 SPF validation failed", "never block authentication"),
+    (Message, ANY, "550 5.7.20 no passing DKIM signature found", "never block authentication"),
+    (Message, ANY, "451 4.7.24 SPF validation error", "later block authentication"),
     (Mail, ANY, "550 5.7.1 Please see http://www.openspf.net/Why: 192.0.2.1 is not allowed to send mail from example.com", "never block authentication"),
     // --- us and our sender
     (Mail, ANY, "550 5.1.8 Sender address rejected: Domain not found", "never block bad_sender"),
@@ -168,40 +168,40 @@ const ROWS: &[Row] = &[
     (Mail, ANY, "550 5.7.10 encryption needed", "never block tls_required"),
     (Mail, ANY, "530 5.7.0 Authentication required", "never block login us"),
     (Mail, ANY, "550 5.7.1 you must authenticate first", "never block login us"),
-    (Auth, ANY, "535 5.7.8 Error: authentication failed", "later block login us"),
-    (Auth, ANY, "535 bad", "later block login us"),
-    (Auth, ANY, "454 4.7.0 Temporary authentication failure", "later block login us"),
-    (Rcpt, ANY, "554 5.7.1 <a@example.net>: Relay access denied", "never soft relay_denied"),
-    (Rcpt, ANY, "550 5.7.1 Unable to relay for a@example.net", "never soft relay_denied"),
-    (Rcpt, ANY, "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", "never soft relay_denied"),
-    (Rcpt, ANY, "550 5.7.1 you are not permitted to send mail to this group", "never block restricted"),
-    (Rcpt, ANY, "550 5.7.133 sender not authenticated for group; only members may post", "never block restricted"),
+    (Login, ANY, "535 5.7.8 Error: authentication failed", "later block login us"),
+    (Login, ANY, "535 bad", "later block login us"),
+    (Login, ANY, "454 4.7.0 Temporary authentication failure", "later block login us"),
+    (Recipient, ANY, "554 5.7.1 <a@example.net>: Relay access denied", "never soft relay_denied"),
+    (Recipient, ANY, "550 5.7.1 Unable to relay for a@example.net", "never soft relay_denied"),
+    (Recipient, ANY, "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)", "never soft relay_denied"),
+    (Recipient, ANY, "550 5.7.1 you are not permitted to send mail to this group", "never block restricted"),
+    (Recipient, ANY, "550 5.7.133 sender not authenticated for group; only members may post", "never block restricted"),
     // --- the dialogue
     (Greeting, ANY, "421 4.3.2 Service shutting down", "later soft busy"),
     (Greeting, ANY, "554 no SMTP service here", "later block policy"),
     (Greeting, ANY, "521 this host does not accept mail", "later block policy"),
-    (Ehlo, ANY, "500 what?", "later soft protocol"),
-    (Ehlo, ANY, "550 go away", "later block policy"),
-    (Starttls, ANY, "454 TLS not available due to temporary reason", "later soft tls"),
-    (Starttls, ANY, "554 5.7.3 Unable to initialize security subsystem", "later soft tls"),
-    (Rcpt, ANY, "452 4.5.3 Too many recipients", "later soft too_many_recipients"),
-    (Rcpt, ANY, "552 too many recipients", "later soft too_many_recipients"),
-    (Rcpt, ANY, "452", "later soft too_many_recipients"),
-    (Rcpt, ANY, "503 5.5.1 need MAIL before RCPT", "later soft protocol"),
+    (Hello, ANY, "500 what?", "later soft protocol"),
+    (Hello, ANY, "550 go away", "later block policy"),
+    (StartTls, ANY, "454 TLS not available due to temporary reason", "later soft tls"),
+    (StartTls, ANY, "554 5.7.3 Unable to initialize security subsystem", "later soft tls"),
+    (Recipient, ANY, "452 4.5.3 Too many recipients", "later soft too_many_recipients"),
+    (Recipient, ANY, "552 too many recipients", "later soft too_many_recipients"),
+    (Recipient, ANY, "452", "later soft too_many_recipients"),
+    (Recipient, ANY, "503 5.5.1 need MAIL before RCPT", "later soft protocol"),
     (Data, ANY, "421 closing", "later soft not_available"),
-    (Dot, ANY, "421 4.4.2 Error: timeout exceeded", "later soft busy"),
-    (Rcpt, ANY, "450 4.2.1 mailbox busy", "later soft mailbox"),
-    (Dot, ANY, "451 local error in processing", "later soft system"),
-    (Dot, ANY, "451 4.3.0 Error: queue file write error", "later soft system"),
-    (Dot, ANY, "554 5.4.6 Too many hops", "never soft loop"),
-    (Dot, ANY, "554 5.4.14 Hop count exceeded - possible mail loop", "never soft loop"),
+    (Message, ANY, "421 4.4.2 Error: timeout exceeded", "later soft busy"),
+    (Recipient, ANY, "450 4.2.1 mailbox busy", "later soft mailbox"),
+    (Message, ANY, "451 local error in processing", "later soft system"),
+    (Message, ANY, "451 4.3.0 Error: queue file write error", "later soft system"),
+    (Message, ANY, "554 5.4.6 Too many hops", "never soft loop"),
+    (Message, ANY, "554 5.4.14 Hop count exceeded - possible mail loop", "never soft loop"),
     (Mail, ANY, "555 5.5.4 Unsupported option: REQUIRETLS", "never soft protocol"),
     (Mail, ANY, "550 5.7.30 REQUIRETLS support required", "never soft requiretls"),
     (Mail, ANY, "553 5.6.7 non-ASCII address not permitted for SMTPUTF8", "never soft utf8"),
-    (Dot, ANY, "554 5.6.3 conversion required but not supported", "never soft eight_bit"),
-    (Rcpt, ANY, "454 4.7.5 certificate is bad", "later block policy"),
-    (Rcpt, ANY, "550 Temporarily unavailable, try again later", "later soft busy"),
-    (Rcpt, ANY, "354 go ahead", "later soft protocol"),
+    (Message, ANY, "554 5.6.3 conversion required but not supported", "never soft eight_bit"),
+    (Recipient, ANY, "454 4.7.5 certificate is bad", "later block policy"),
+    (Recipient, ANY, "550 Temporarily unavailable, try again later", "later soft busy"),
+    (Recipient, ANY, "354 go ahead", "later soft protocol"),
 ];
 
 fn answer(row: &Row) -> (Phase, u16, Option<Status>, String) {
@@ -257,15 +257,15 @@ fn judge(phase: Phase, code: u16, text: &str) -> Judgement {
 #[test]
 fn a_552_is_temporary_at_rcpt_and_lasting_after_data() {
     for text in ["", "5.2.2 full", "5.5.3 too many recipients", "whatever"] {
-        assert!(matches!(judge(Rcpt, 552, text).outcome, Outcome::Later(_)), "{text}");
-        let lasting = matches!(judge(Dot, 552, text).outcome, Outcome::Never(_));
+        assert!(matches!(judge(Recipient, 552, text).outcome, Outcome::Later(_)), "{text}");
+        let lasting = matches!(judge(Message, 552, text).outcome, Outcome::Never(_));
         assert_eq!(lasting, !text.contains("too many"), "{text}");
     }
 }
 
 #[test]
 fn a_421_is_later_wherever_it_is_said_and_another_host_may_do() {
-    for phase in [Greeting, Ehlo, Starttls, Auth, Mail, Rcpt, Data, Dot] {
+    for phase in [Greeting, Hello, StartTls, Login, Mail, Recipient, Data, Dot] {
         for text in ["", "5.1.1 user unknown", "4.7.0 no", "mailbox disabled"] {
             let judgement = judge(phase, 421, text);
             assert!(matches!(judgement.outcome, Outcome::Later(_)), "{phase:?} {text}");
@@ -278,7 +278,7 @@ fn a_421_is_later_wherever_it_is_said_and_another_host_may_do() {
 /// A blocked server is not a bounced customer: whatever a host says before MAIL, nobody's mail bounces.
 #[test]
 fn a_lasting_no_before_mail_bounces_nothing() {
-    for phase in [Greeting, Ehlo, Starttls, Auth] {
+    for phase in [Greeting, Hello, StartTls, Auth] {
         for code in (500..600).step_by(1) {
             let judgement = judge(phase, code, "5.1.1 user unknown: mailbox does not exist");
             assert!(matches!(judgement.outcome, Outcome::Later(_)), "{phase:?} {code}");
@@ -293,13 +293,13 @@ fn refusals_of_one_host_are_tried_at_the_next_before_anything_bounces() {
     for text in ["5.3.4 message too big", "5.6.7 no SMTPUTF8 here", "5.7.30 REQUIRETLS support required", "5.6.3 no"] {
         assert_eq!(judge(Mail, 550, text).about, About::Host, "{text}");
     }
-    assert_eq!(judge(Rcpt, 550, "5.1.1 no such user").about, About::Recipient);
-    assert_eq!(judge(Dot, 550, "5.7.1 spam").about, About::Message);
+    assert_eq!(judge(Recipient, 550, "5.1.1 no such user").about, About::Recipient);
+    assert_eq!(judge(Message, 550, "5.7.1 spam").about, About::Message);
 }
 
 #[test]
 fn what_is_taken_is_done() {
-    for (phase, code) in [(Mail, 250), (Rcpt, 251), (Rcpt, 252), (Dot, 250), (Data, 354)] {
+    for (phase, code) in [(Mail, 250), (Recipient, 251), (Recipient, 252), (Message, 250), (Data, 354)] {
         assert_eq!(judge(phase, code, "2.0.0 ok").outcome, Outcome::Done);
     }
 }
@@ -307,12 +307,12 @@ fn what_is_taken_is_done() {
 #[test]
 fn the_text_of_a_reply_is_one_short_line() {
     let text = format!("5.1.1 no\r\nsuch\u{0}  user\u{1b}[2J {}", "\u{e9}x ".repeat(2_000));
-    let kept = judge(Rcpt, 550, &text).outcome.why().unwrap().text.clone();
+    let kept = judge(Recipient, 550, &text).outcome.why().unwrap().text.clone();
     assert!(kept.starts_with("5.1.1 no such user [2J \u{e9}x"), "{kept}");
     assert!(kept.len() <= limits::REPLY_TEXT_KEPT_MAX && !kept.chars().any(char::is_control));
-    let long = judge(Rcpt, 550, &"\u{e9}".repeat(3_000)).outcome.why().unwrap().text.clone();
+    let long = judge(Recipient, 550, &"\u{e9}".repeat(3_000)).outcome.why().unwrap().text.clone();
     assert!(long.len() <= limits::REPLY_TEXT_KEPT_MAX && long.len() > limits::REPLY_TEXT_KEPT_MAX - 4);
-    let with = Answer { phase: Rcpt, host: ANY, code: 550, status: "5.1.1".parse().ok(), text: "no" };
+    let with = Answer { phase: Recipient, host: ANY, code: 550, status: "5.1.1".parse().ok(), text: "no" };
     assert_eq!(Replies::built_in().classify(&with).outcome.why().unwrap().text, "5.1.1 no");
 }
 
@@ -341,7 +341,7 @@ category = "theirs"
     .unwrap();
     let judge = |host: &str, code: u16, text: &str| {
         let status = text.split(' ').next().and_then(|word| word.parse().ok());
-        shown(&table.classify(&Answer { phase: Rcpt, host, code, status, text }))
+        shown(&table.classify(&Answer { phase: Recipient, host, code, status, text }))
     };
     assert_eq!(judge("MX.example.NET.", 451, "4.2.9 please COME BACK"), "never block mine suspend 1m");
     assert_eq!(judge("other.example", 450, "4.7.0 come back"), "never block mine suspend 1m");
@@ -410,7 +410,7 @@ fn network_troubles_never_bounce_by_themselves() {
         unreachable("h", "no route"),
         timed_out("h", Phase::Connect),
         timed_out("h", Mail),
-        lost("h", Rcpt),
+        lost("h", Recipient),
         not_smtp("h", Greeting, "220\u{0}"),
         dns_failed("d", "SERVFAIL"),
         no_usable_host("d", "all skipped"),
@@ -442,7 +442,7 @@ fn network_troubles_never_bounce_by_themselves() {
 /// RFC 1047: behind the dot nobody knows, and another host would deliver it twice for certain.
 #[test]
 fn a_connection_lost_behind_the_dot_is_possibly_delivered() {
-    for judgement in [network::lost("h", Dot), network::timed_out("h", Dot), network::not_smtp("h", Dot, "?")] {
+    for judgement in [network::lost("h", Message), network::timed_out("h", Message), network::not_smtp("h", Message, "?")] {
         assert_eq!(judgement.outcome.why().unwrap().category, network::POSSIBLY_DELIVERED);
         assert_eq!(judgement.about, About::Message);
         assert!(matches!(judgement.outcome, Outcome::Later(_)));
@@ -452,7 +452,7 @@ fn a_connection_lost_behind_the_dot_is_possibly_delivered() {
 proptest! {
     #[test]
     fn any_reply_has_an_outcome_and_its_class(
-        phase in proptest::sample::select(vec![Greeting, Ehlo, Starttls, Auth, Mail, Rcpt, Data, Dot]),
+        phase in proptest::sample::select(vec![Greeting, Hello, StartTls, Login, Mail, Recipient, Data, Dot]),
         code in 0_u16..1_000,
         class in prop_oneof![Just(2_u8), Just(4), Just(5)],
         subject in 0_u16..1_000,
@@ -471,7 +471,7 @@ proptest! {
             }
             Outcome::Never(why) => {
                 prop_assert_eq!(why.status.class(), 5);
-                prop_assert!(code / 100 == 5 && !phase.is_before_mail());
+                prop_assert!(code / 100 == 5 && !is_before_mail(phase));
             }
         }
     }

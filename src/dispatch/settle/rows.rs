@@ -4,18 +4,18 @@ use super::super::Dispatch;
 use super::super::happenings::DeliverySettled;
 use super::{End, Settled, Try};
 use crate::base::clock::Time;
-use crate::base::id::{self, MessageId};
+use crate::base::id;
 use crate::base::observe::Happening;
 use crate::deliver::outcome::network;
 use crate::model::delivery::{Attempt, Delivery, Settlement, State};
 use crate::model::event::Event;
-use crate::model::intake::Intake;
 use crate::model::outcome::{Blame, Kind, Outcome, Why};
+use crate::model::suppression::{Cause, Suppressed, Suppression, Whence};
+use crate::queue::bounce;
 use crate::queue::ready::{Mail, Place};
 use crate::queue::schedule::{self, Next};
-use crate::store::Change;
+use crate::store::{Change, suppressions};
 use serde_json::json;
-use std::sync::Arc;
 
 /// What is to be written.
 pub(super) struct Plan {
@@ -27,19 +27,18 @@ pub(super) struct Plan {
 
 /// A report to a sender, and the rows that are written with it.
 pub(super) struct Report {
-    pub intake: Intake,
+    pub report: bounce::Report,
     pub change: Change,
-    pub message: MessageId,
     pub places: Vec<Place>,
 }
 
 /// What a delivery becomes.
-struct Verdict {
-    state: State,
+pub(super) struct Verdict {
+    pub state: State,
     due_at: Time,
     /// Tries so far: what was not tried does not count.
     attempts: i64,
-    why: Option<Why>,
+    pub why: Option<Why>,
 }
 
 impl Dispatch {
@@ -49,12 +48,12 @@ impl Dispatch {
         let mut reported = Vec::new();
         for Settled { delivery, mail, end, place } in settled {
             let verdict = self.verdict(&delivery, mail.as_deref(), &end, now);
-            let mut change = self.rows(&delivery, mail.as_deref(), &verdict, &end, now);
+            let change = self.rows(&delivery, mail.as_deref(), &verdict, &end, now);
             DeliverySettled { delivery: &delivery, state: verdict.state, why: verdict.why.as_ref(), took: took(&end) }.record();
-            match mail.and_then(|mail| self.reportable(delivery, mail, &verdict, &end)) {
-                Some(about) => reported.push((about, change, place)),
-                None => {
-                    append(&mut plan.change, &mut change);
+            match self.about(delivery, mail, &verdict, &end, (change, place)) {
+                Ok(about) => reported.push(about),
+                Err((change, place)) => {
+                    append(&mut plan.change, change);
                     plan.places.push(place);
                 }
             }
@@ -238,9 +237,6 @@ fn data(delivery: &Delivery, verdict: &Verdict, end: &End, is_sandboxed: bool) -
     data.to_string()
 }
 
-fn append(to: &mut Change, from: &mut Change) {
-    to.settlements.append(&mut from.settlements);
-    to.attempts.append(&mut from.attempts);
-    to.events.append(&mut from.events);
-    to.steps.append(&mut from.steps);
+fn append(to: &mut Change, from: Change) {
+    *to = std::mem::take(to).and(from);
 }

@@ -4,7 +4,7 @@ use super::entry::{Entry, Source, Webhook};
 use super::keys::{KeyRefusal, LiveKey};
 use super::networks::Networks;
 use crate::base::clock::Time;
-use crate::base::id::KeyId;
+use crate::base::id::{KeyId, TenantId};
 use crate::mail::address::Address;
 use crate::mail::domain_name::DomainName;
 use crate::model::credential::Credential;
@@ -128,6 +128,12 @@ impl Directory {
     /// A relay that this tenant may use: the file's, which serve all, and its own.
     pub fn relay(&self, tenant: &Name, name: &Name) -> Option<&Entry<Relay>> {
         self.relays.get(name).filter(|relay| relay.source == Source::File || relay.tenant == *tenant)
+    }
+
+    /// The same, for a row that names its tenant by id. Tenants are few.
+    pub fn relay_of(&self, tenant: &TenantId, name: &Name) -> Option<&Entry<Relay>> {
+        let (tenant, _) = self.tenants.iter().find(|(_, known)| known.id == *tenant)?;
+        self.relay(tenant, name)
     }
 
     pub fn relays(&self) -> &[Entry<Relay>] {

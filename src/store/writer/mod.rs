@@ -21,7 +21,7 @@ use super::change::{Change, Step, Written};
 use super::dialect::Location;
 use super::error::StoreError;
 use super::mail::Body;
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, Outside};
 use crate::base::id::MessageId;
 use crate::base::limits;
 use crate::base::random::Random;
@@ -157,6 +157,7 @@ impl Writer {
     }
 
     async fn submit(&self, change: Change) -> Result<Written, StoreError> {
+        let _outside = Outside::hold();
         let (answer, answered) = oneshot::channel();
         let senders = self.senders()?;
         let messages = change.messages.iter().map(|message| message.id.clone()).collect();
@@ -175,6 +176,7 @@ impl Writer {
     /// Runs a deletion or the like in slices between the groups until nothing is left to do; how many
     /// rows it touched in all.
     pub async fn run_chore(&self, chore: Chore) -> Result<u64, StoreError> {
+        let _outside = Outside::hold();
         let (answer, answered) = oneshot::channel();
         self.senders()?.chores.send(chore::Job::new(chore, answer)).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?

@@ -1,0 +1,93 @@
+//! The way out, put together: the ledger in which mail is entered, and dispatch, which takes it from there.
+
+use super::NotStarted;
+use super::doors;
+use super::house::House;
+use crate::base::budget::Budget;
+use crate::base::clock::Clock;
+use crate::base::metrics::MAIL_MEMORY;
+use crate::base::random::Random;
+use crate::config::Config;
+use crate::deliver::find::{Finder, Own};
+use crate::deliver::outcome::Replies;
+use crate::deliver::session::{Patience, Surroundings};
+use crate::deliver::sts::Sts;
+use crate::deliver::tls::ClientTls;
+use crate::dispatch::{Dispatch, Parts, Running};
+use crate::dns::Resolver;
+use crate::model::delivery::Lease;
+use crate::net::dial::Dialer;
+use crate::net::https::Https;
+use crate::net::roots;
+use crate::queue::ledger::Ledger;
+use crate::queue::ready::Ready;
+use crate::store::Store;
+use crate::tend;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub struct WayOut {
+    pub ledger: Arc<Ledger>,
+    running: Running,
+    own: Arc<ArcSwap<Own>>,
+    replies: Arc<ArcSwap<Replies>>,
+}
+
+impl WayOut {
+    /// Begins to deliver what waits in the store.
+    pub async fn open(house: &House, store: &Arc<Store>, lease: &Lease, resolver: &Resolver) -> Result<Self, NotStarted> {
+        let config = house.running.load().config.clone();
+        let (clock, random) = (Clock::System, Random::System);
+        let room = Budget::new(usize::try_from(config.delivery.memory).unwrap_or(usize::MAX), MAIL_MEMORY);
+        let ledger = Arc::new(Ledger {
+            store: store.clone(),
+            directory: house.directory.clone(),
+            settings: house.delivery.clone(),
+            ready: Ready::new(config.delivery.in_flight as usize, room),
+            lease: lease.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+        });
+        let roots = roots::trusted();
+        let sts = Sts::new(resolver.clone(), Https::new(roots.clone()), clock.clone());
+        remember_policies(&sts, store).await;
+        let finder = Finder::new(resolver.clone(), sts, own(&config));
+        let own = finder.own.clone();
+        let tls = ClientTls::with_roots((*roots).clone()).map_err(NotStarted::new)?;
+        let around = Surroundings {
+            dialer: Dialer::World,
+            resolver: resolver.clone(),
+            clock,
+            random,
+            hello: config.server.hostname.clone(),
+            tls: Arc::new(tls),
+            patience: Patience::default(),
+        };
+        let replies = Replies::open(config.delivery.replies.as_deref()).map_err(NotStarted::misconfigured)?;
+        let replies = Arc::new(ArcSwap::new(replies));
+        let pulse = tend::heartbeat::pulse(store);
+        let shutdown = house.shutdown.clone();
+        tokio::spawn(tend::heartbeat(store.clone(), lease.clone(), pulse.clone(), shutdown.clone()));
+        let parts = Parts { ledger: ledger.clone(), finder, around, replies: replies.clone(), pulse, shutdown };
+        Ok(Self { ledger, running: Dispatch::start(parts), own, replies })
+    }
+
+    /// What waits goes by the new configuration from its next try on.
+    pub fn reconfigure(&self, config: &Config, replies: Arc<Replies>) {
+        self.own.store(Arc::new(own(config)));
+        self.replies.store(replies);
+        self.ledger.ready.room.resize(usize::try_from(config.delivery.memory).unwrap_or(usize::MAX));
+        self.running.reconfigure();
+    }
+
+    pub async fn drain(&self, at_most: Duration) {
+        self.running.drain(at_most).await;
+    }
+}
+
+/// What we are to ourselves: mail for others must not come back here.
+fn own(config: &Config) -> Own {
+    let sockets: Vec<_> = doors::wanted(config).into_iter().map(|(address, _)| address).collect();
+    Own::new(vec![config.server.hostname.clone()], &sockets, config.delivery.port)
+}

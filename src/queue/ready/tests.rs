@@ -1,0 +1,118 @@
+mkdir -p src/queue/ready; cat > src/queue/ready/tests.rs <<'EOF'
+use super::*;
+use crate::base::id;
+use crate::base::random::Random;
+use proptest::prelude::*;
+use std::time::Duration;
+
+const NOW: Time = Time::from_micros(1_795_262_400_000_000);
+
+fn ready(max: usize) -> Arc<Ready> {
+    let ready = Ready::new(max, Budget::new(1 << 20, "test"));
+    ready.surveyed();
+    ready
+}
+
+fn stream() -> Stream {
+    Stream { tenant: id::new(NOW, &Random::System), name: "transactional".into() }
+}
+
+#[test]
+fn a_place_is_held_until_it_is_dropped() {
+    let (ready, stream) = (ready(10), stream());
+    let place = ready.direct("mx:a.example", &stream, NOW);
+    assert!(place.is_some());
+    assert_eq!(ready.in_memory(), (1, 9));
+    drop(place);
+    assert_eq!(ready.in_memory(), (0, 10));
+    assert!(ready.counts().destinations.is_empty() && ready.counts().tenants.is_empty());
+}
+
+#[test]
+fn nobody_is_let_in_before_the_store_was_looked_through() {
+    let ready = Ready::new(10, Budget::new(1 << 20, "test"));
+    let stream = stream();
+    assert!(ready.direct("mx:a.example", &stream, NOW).is_none());
+    ready.caught_up_everywhere(&stream, ready.mark());
+    ready.surveyed();
+    assert!(ready.direct("mx:a.example", &stream, NOW).is_some());
+    ready.close();
+    assert!(ready.direct("mx:b.example", &stream, NOW).is_none());
+    ready.surveyed();
+    assert!(ready.direct("mx:c.example", &stream, NOW).is_none(), "a daemon that drains stays closed");
+}
+
+#[test]
+fn nobody_overtakes_what_waits_for_the_same_destination() {
+    let (ready, stream) = (ready(10), stream());
+    ready.shut("mx:a.example", Some(NOW.plus(Duration::from_secs(60))));
+    assert!(ready.direct("mx:a.example", &stream, NOW).is_none());
+    ready.shut("mx:a.example", None);
+    assert!(ready.direct("mx:a.example", &stream, NOW).is_none(), "an older one is in the store");
+    assert!(ready.direct("mx:b.example", &stream, NOW).is_some());
+    let mark = ready.mark();
+    ready.left("mx:a.example", &stream);
+    ready.caught_up("mx:a.example", &stream, mark);
+    assert!(ready.direct("mx:a.example", &stream, NOW).is_none(), "one was left after the store was read");
+    ready.caught_up("mx:a.example", &stream, ready.mark());
+    assert!(ready.direct("mx:a.example", &stream, NOW).is_some());
+}
+
+#[test]
+fn a_shut_ends_by_itself() {
+    let (ready, stream) = (ready(10), stream());
+    let until = NOW.plus(Duration::from_secs(60));
+    ready.shut("mx:a.example", Some(until));
+    assert!(ready.claimed("mx:a.example", &stream.tenant, NOW).is_none());
+    assert!(ready.claimed("mx:a.example", &stream.tenant, until).is_some());
+    ready.sweep(until);
+    assert!(ready.counts().destinations.is_empty());
+}
+
+#[test]
+fn too_many_destinations_to_tell_apart_count_as_all() {
+    let (ready, stream) = (ready(10), stream());
+    for n in 0..=limits::BEHIND_DESTINATIONS_MAX {
+        ready.left(&format!("mx:d{n}.example"), &stream);
+    }
+    assert!(ready.direct("mx:other.example", &stream, NOW).is_none());
+    ready.caught_up_everywhere(&stream, ready.mark());
+    assert!(ready.direct("mx:other.example", &stream, NOW).is_some());
+}
+
+#[test]
+fn whoever_fills_the_memory_leaves_room_for_somebody_new() {
+    let (ready, greedy) = (ready(1_000), stream());
+    let mut places = Vec::new();
+    for destination in 0..20 {
+        while let Some(place) = ready.claimed(&format!("mx:d{destination}.example"), &greedy.tenant, NOW) {
+            places.push(place);
+        }
+    }
+    let (held, free) = ready.in_memory();
+    assert!(held <= 667 && free > 300, "{held} held, {free} free");
+    assert!(ready.claimed("mx:new.example", &stream().tenant, NOW).is_some());
+}
+
+proptest! {
+    #[test]
+    fn counts_are_the_places_that_are_held(steps in prop::collection::vec((0..5usize, 0..3usize, any::<bool>()), 1..200)) {
+        let ready = ready(16);
+        let tenants: Vec<_> = (0..3).map(|_| stream().tenant).collect();
+        let mut places: Vec<Place> = Vec::new();
+        for (destination, tenant, comes) in steps {
+            if comes {
+                places.extend(ready.claimed(&format!("mx:d{destination}.example"), &tenants[tenant], NOW));
+            } else if !places.is_empty() {
+                places.swap_remove(destination % places.len());
+            }
+            prop_assert_eq!(ready.in_memory().0, places.len());
+            prop_assert!(places.len() <= 16);
+            let counts = ready.counts();
+            prop_assert_eq!(counts.tenants.values().sum::<usize>(), places.len());
+            prop_assert_eq!(counts.destinations.values().map(|of| of.places).sum::<usize>(), places.len());
+        }
+        drop(places);
+        prop_assert!(ready.counts().destinations.is_empty());
+    }
+}
