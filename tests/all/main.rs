@@ -12,6 +12,8 @@ mod ports;
 mod postgres;
 #[path = "../support/running.rs"]
 mod running;
+#[path = "../support/signed.rs"]
+mod signed;
 #[path = "../support/source.rs"]
 mod source;
 #[path = "../support/stores.rs"]
@@ -57,3 +59,5 @@ mod store_faults;
 mod store_model;
 #[path = "../stories.rs"]
 mod stories;
+#[path = "../ways.rs"]
+mod ways;
