@@ -2,8 +2,11 @@
 //! rooms above.
 
 pub mod bind;
+pub mod guard;
 mod happenings;
+pub mod https;
 pub mod listen;
 mod permits;
+pub mod roots;
 pub mod socket;
 pub mod unix_http;

@@ -6,6 +6,8 @@ mod faults;
 mod mails;
 #[path = "../support/peers.rs"]
 mod peers;
+#[path = "../support/policies.rs"]
+mod policies;
 #[path = "../support/ports.rs"]
 mod ports;
 #[path = "../support/postgres.rs"]
