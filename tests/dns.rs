@@ -53,7 +53,8 @@ fn records() -> Vec<(&'static str, RData)> {
 
 /// The server, which lives as long as this, and where it is.
 async fn served() -> (Server<Catalog>, SocketAddr) {
-    let mut zone: InMemoryZoneHandler = InMemoryZoneHandler::empty(full("test."), ZoneType::Primary, AxfrPolicy::Deny);
+    let empty = InMemoryZoneHandler::empty;
+    let mut zone: InMemoryZoneHandler = empty(full("test."), ZoneType::Primary, AxfrPolicy::Deny, None);
     for (owner, data) in records() {
         assert!(zone.upsert_mut(Record::from_rdata(full(owner), 60, data), 1), "{owner}");
     }

@@ -282,6 +282,10 @@ pub const HTTP_CONNECTION_MAX: Duration = Duration::from_secs(600);
 pub const CONTROL_ANSWER_BYTES_MAX: usize = 64 << 20;
 pub const CONTROL_ANSWER_MAX: Duration = Duration::from_secs(60);
 
+/// As a client: how long connecting to one address may take, and how many addresses of one name are tried.
+pub const HTTPS_CONNECT_MAX: Duration = Duration::from_secs(5);
+pub const HTTPS_ADDRESSES_MAX: usize = 4;
+
 // --- mail to other servers -----------------------------------------------------------------------
 
 /// A line of a remote's reply with its CRLF: RFC 5321 4.5.3.1.5 has 512, and lines of an AUTH dialogue 12,288
@@ -369,6 +373,42 @@ pub const PIPE_BYTES: usize = 64 << 10;
 /// A chain or key file: beyond this the wrong file was named.
 pub const PEM_FILE_BYTES_MAX: u64 = 1 << 20;
 
+// --- ways to other people's servers --------------------------------------------------------------
+
+/// Mail hosts of one destination that are looked at, the most preferred first: each costs up to four
+/// lookups. Google has five; beyond twenty nobody was ever reached.
+pub const WAY_HOSTS_MAX: usize = 20;
+
+/// Addresses of one host that are kept.
+pub const WAY_ADDRESSES_MAX: usize = 16;
+
+/// TLSA records of one host that are kept: an old and a new key, for a few certificates.
+pub const WAY_TLSA_MAX: usize = 32;
+
+/// How long finding a way may take with all its lookups and a policy to be fetched.
+pub const WAY_FIND_MAX: Duration = Duration::from_secs(90);
+
+/// How long a way that was found may be used without being looked for again: the answers behind it are kept
+/// by the resolver as long as they say themselves, so looking again is cheap.
+pub const WAY_GOOD_FOR: Duration = Duration::from_secs(60);
+
+/// RFC 8461 3.3: how long fetching a policy may take (a minute is suggested; mail waits meanwhile), how large
+/// it may be (64 KB), and how soon after a failure it is not tried again (five minutes or longer).
+pub const STS_FETCH_MAX: Duration = Duration::from_secs(30);
+pub const STS_POLICY_BYTES_MAX: usize = 64 << 10;
+pub const STS_FETCH_PAUSE: Duration = Duration::from_secs(300);
+
+/// Patterns of mail hosts in one policy: as many as mail hosts that are taken from the DNS.
+pub const STS_PATTERNS_MAX: usize = 100;
+
+/// RFC 8461 3.2: the longest life of a policy, about a year.
+pub const STS_AGE_MAX: Duration = Duration::from_secs(31_557_600);
+
+/// Domains whose policy, or want of one, is kept in memory, and the bytes of all these policies: one is a few
+/// hundred. Beyond either the oldest are forgotten, and fetched again when needed.
+pub const STS_DOMAINS_MAX: usize = 20_000;
+pub const STS_BYTES_MAX: usize = 16 << 20;
+
 // --- DNS ----------------------------------------------------------------------------------------
 
 /// Records of one kind that one name may have for us; 100 mail hosts are what Postfix takes too. An
@@ -383,6 +423,13 @@ pub const DNS_REPEATS_MAX: usize = 2;
 /// How long a lookup may take with all its tries: far below what a client waits for a reply to RCPT
 /// (RFC 5321 4.5.3.2.3: five minutes).
 pub const DNS_LOOKUP_MAX: Duration = Duration::from_secs(20);
+
+/// How long an answer and its proof may take together, and then the root's own: what is left of
+/// `DNS_LOOKUP_MAX` is for asking without proofs.
+pub const DNS_PROOF_MAX: Duration = Duration::from_secs(7);
+
+/// How long servers that strip DNSSEC signatures are not asked for them again.
+pub const DNS_STRIPPING_KEPT: Duration = Duration::from_secs(600);
 
 /// Answers kept in memory, of the order of a kilobyte each; and those of one server that stepped in for
 /// another.

@@ -60,17 +60,6 @@ pub struct ClientTls {
 }
 
 impl ClientTls {
-    /// Trusting the roots of the system, or those compiled in where the system has none. Blocks on the disk
-    /// for a moment.
-    pub fn of_system() -> Result<Self, rustls::Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        }
-        Self::with_roots(roots)
-    }
-
     /// Trusting these alone.
     pub fn with_roots(roots: RootCertStore) -> Result<Self, rustls::Error> {
         let provider = Arc::new(crypto::aws_lc_rs::default_provider());

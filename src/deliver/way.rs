@@ -10,7 +10,8 @@ use std::net::IpAddr;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
-    /// The most preferred first; never empty.
+    /// The most preferred first, equal ones by name, so that a key stays the same; never empty. Who connects
+    /// takes equal ones in random order (RFC 5321 5.1).
     pub hosts: Vec<Target>,
     pub port: u16,
     pub protocol: Protocol,
@@ -57,8 +58,8 @@ pub enum Trust {
     Anyone,
     /// A chain to a trusted root, for this host's name.
     Roots,
-    /// RFC 7672: what the DNS says under DNSSEC. At least one of these must match; the certificate may be for
-    /// the host's name or for the others named.
+    /// RFC 7672: what the DNS says under DNSSEC. At least one of these must match; with usage 2 the certificate
+    /// must be for one of these names (3.2.2). The first is where the records were found: it is sent as SNI (8.1).
     Dane { records: Vec<Tlsa>, names: Vec<DomainName> },
 }
 

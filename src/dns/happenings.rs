@@ -40,3 +40,14 @@ impl Happening for SystemUnread<'_> {
         tracing::warn!(why = %self.why, "the system names no DNS server; asking one on this machine, as programs do");
     }
 }
+
+/// The servers give answers without the proofs that the root has.
+pub(super) struct ProofsMissing;
+
+impl Happening for ProofsMissing {
+    fn record(self) {
+        tracing::warn!(
+            "the DNS servers strip DNSSEC signatures: mail goes without DANE; a validating server on this machine keeps them"
+        );
+    }
+}

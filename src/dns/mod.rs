@@ -3,8 +3,12 @@
 //!
 //! Every name is asked for as it is: no search domains, no hosts file. Every answer is bounded and has a
 //! deadline. What is not known now (`Temporary`) is never taken for what is not there (`NoSuchName`).
+//!
+//! Plain questions take the server's word. Those whose answer DANE builds on are asked with `Care::Proven`:
+//! then DNSSEC is checked here, by us, from the root down.
 
 mod happenings;
+mod located;
 mod network;
 pub mod settings;
 pub mod zone;
@@ -14,7 +18,9 @@ use crate::base::observe::Happening;
 use crate::mail::domain_name::DomainName;
 use arc_swap::ArcSwap;
 use happenings::LookedUp;
-use network::Network;
+pub use located::Located;
+use located::either_family;
+pub use network::{Anchors, Network};
 use settings::Settings;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -31,9 +37,28 @@ pub struct Answer<T> {
 /// What DNSSEC proved of an answer. DANE (RFC 7672 2.1) believes nothing less than `Secure`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Proof {
-    /// Unsigned, not checked, or from a zone file.
+    /// Unsigned, not checked, or from a zone file that does not declare it proven.
     Unproven,
     Secure,
+}
+
+/// How an answer is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Care {
+    /// The server's word will do.
+    Plain,
+    /// DNSSEC is checked: a signed answer comes back `Secure`, a forged one not at all. Costs a few more
+    /// questions for each name that is not cached.
+    Proven,
+}
+
+/// RFC 6698 2.1: a TLSA record as it stands on the wire, of any use or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tlsa {
+    pub usage: u8,
+    pub selector: u8,
+    pub matching: u8,
+    pub data: Vec<u8>,
 }
 
 /// Where mail for a domain goes (RFC 5321 5.1).
@@ -75,6 +100,7 @@ pub enum Kind {
     A,
     Aaaa,
     Txt,
+    Tlsa,
 }
 
 impl Kind {
@@ -84,6 +110,7 @@ impl Kind {
             Self::A => "A",
             Self::Aaaa => "AAAA",
             Self::Txt => "TXT",
+            Self::Tlsa => "TLSA",
         }
     }
 }
@@ -95,6 +122,13 @@ pub enum Data {
     Address(IpAddr),
     /// All its strings in one.
     Text(Vec<u8>),
+    Tlsa(Tlsa),
+    /// On the way from the name that was asked for to the one that has the addresses (CNAME).
+    Alias {
+        owner: DomainName,
+        target: DomainName,
+        proof: Proof,
+    },
 }
 
 /// Whom an MX record names.
@@ -132,6 +166,8 @@ impl std::fmt::Display for BadSource {
 
 impl std::error::Error for BadSource {}
 
+type Asked = Result<Answer<Vec<Data>>, Failure>;
+
 /// Where names are looked up.
 pub enum Source {
     System(Network),
@@ -145,16 +181,24 @@ impl Source {
     pub fn open(settings: &Settings) -> Result<Self, BadSource> {
         Ok(match &settings.zone_file {
             Some(file) => Self::Zone(Zone::load(file).map_err(BadSource::Zone)?),
-            None if settings.servers.is_empty() => Self::System(Network::of_system().map_err(BadSource::network)?),
-            None => Self::Servers(Network::of(&settings.servers).map_err(BadSource::network)?),
+            None if settings.servers.is_empty() => {
+                Self::System(Network::of_system(&Anchors::default()).map_err(BadSource::network)?)
+            }
+            None => Self::Servers(Network::of(&settings.servers, &Anchors::default()).map_err(BadSource::network)?),
         })
     }
 
+    /// These servers, with DNSSEC checked against other keys than those of the root: a private root has its
+    /// own.
+    pub fn trusting(servers: &[settings::Server], anchors: &Anchors) -> Result<Self, BadSource> {
+        Network::of(servers, anchors).map(Self::Servers).map_err(BadSource::network)
+    }
+
     /// Every record of this kind that the name has; none when it exists and has none.
-    async fn ask(&self, name: &DomainName, kind: Kind) -> Result<Answer<Vec<Data>>, Failure> {
+    async fn ask(&self, name: &DomainName, kind: Kind, care: Care) -> Asked {
         match self {
-            Self::System(network) | Self::Servers(network) => network.ask(name, kind).await,
-            Self::Zone(zone) => zone.ask(name, kind),
+            Self::System(network) | Self::Servers(network) => network.ask(name, kind, care).await,
+            Self::Zone(zone) => zone.ask(name, kind).await,
         }
     }
 }
@@ -175,28 +219,47 @@ impl Resolver {
     }
 
     pub async fn mx(&self, name: &DomainName) -> Result<Answer<Mx>, Failure> {
-        let Answer { value, proof } = self.ask(name, Kind::Mx).await?;
+        self.mail_hosts(name, Care::Plain).await
+    }
+
+    pub async fn mail_hosts(&self, name: &DomainName, care: Care) -> Result<Answer<Mx>, Failure> {
+        let Answer { value, proof } = self.ask(name, Kind::Mx, care).await?;
         Ok(Answer { value: mx_of(value), proof })
+    }
+
+    /// A host's addresses, its proven name, and what of both is proven.
+    pub async fn host(&self, name: &DomainName, care: Care) -> Result<Located, Failure> {
+        let (v4, v6) = tokio::join!(self.ask(name, Kind::A, care), self.ask(name, Kind::Aaaa, care));
+        either_family(v4, v6).map(|answer| Located::of(name, answer))
+    }
+
+    /// RFC 6698 3: what a host's certificate on this port must be; none when it says nothing.
+    pub async fn tlsa(&self, host: &DomainName, port: u16) -> Result<Answer<Vec<Tlsa>>, Failure> {
+        // A name too long for its prefix can have no such record.
+        let Ok(name) = format!("_{port}._tcp.{host}").parse() else { return Err(Failure::NoSuchName) };
+        let Answer { value, proof } = self.ask(&name, Kind::Tlsa, Care::Proven).await?;
+        let records = value.into_iter().filter_map(|data| if let Data::Tlsa(tlsa) = data { Some(tlsa) } else { None });
+        Ok(Answer { value: records.take(limits::DNS_RECORDS_MAX).collect(), proof })
     }
 
     /// IPv4 addresses, then IPv6; none when the name exists and has none. One family that cannot be asked
     /// for does not spoil the other.
     pub async fn addresses(&self, name: &DomainName) -> Result<Answer<Vec<IpAddr>>, Failure> {
-        let (v4, v6) = tokio::join!(self.ask(name, Kind::A), self.ask(name, Kind::Aaaa));
-        either_family(v4, v6)
+        let located = self.host(name, Care::Plain).await?;
+        Ok(Answer { value: located.addresses, proof: located.proof })
     }
 
     /// Each record's text. Whoever looks for one among them begins with its first words.
     pub async fn txt(&self, name: &DomainName) -> Result<Answer<Vec<Vec<u8>>>, Failure> {
-        let Answer { value, proof } = self.ask(name, Kind::Txt).await?;
+        let Answer { value, proof } = self.ask(name, Kind::Txt, Care::Plain).await?;
         let texts = value.into_iter().filter_map(|data| if let Data::Text(text) = data { Some(text) } else { None });
         Ok(Answer { value: texts.take(limits::DNS_RECORDS_MAX).collect(), proof })
     }
 
-    async fn ask(&self, name: &DomainName, kind: Kind) -> Result<Answer<Vec<Data>>, Failure> {
+    async fn ask(&self, name: &DomainName, kind: Kind, care: Care) -> Asked {
         let began = Instant::now();
         let source = self.0.load_full();
-        let answered = tokio::time::timeout(limits::DNS_LOOKUP_MAX, source.ask(name, kind)).await;
+        let answered = tokio::time::timeout(limits::DNS_LOOKUP_MAX, source.ask(name, kind, care)).await;
         let answered = answered.unwrap_or_else(|_| Err(Failure::Temporary { why: "it took too long".to_owned() }));
         LookedUp { name, kind, took: began.elapsed(), answered: &answered }.record();
         answered
@@ -224,38 +287,6 @@ fn mx_of(records: Vec<Data>) -> Mx {
     hosts.retain(|(_, name)| seen.insert(name.clone()));
     hosts.truncate(limits::DNS_RECORDS_MAX);
     Mx::Hosts(hosts)
-}
-
-type Asked = Result<Answer<Vec<Data>>, Failure>;
-
-/// What both families together say. The name does not exist only if both say so: some servers deny a
-/// whole name because it has no IPv6 address.
-fn either_family(v4: Asked, v6: Asked) -> Result<Answer<Vec<IpAddr>>, Failure> {
-    let (mut addresses, mut proof, mut failures) = (Vec::new(), Proof::Secure, Vec::new());
-    for asked in [v4, v6] {
-        match asked {
-            Ok(answer) => {
-                let found = answer
-                    .value
-                    .into_iter()
-                    .filter_map(|data| if let Data::Address(ip) = data { Some(ip) } else { None });
-                addresses.extend(found.take(limits::DNS_RECORDS_MAX));
-                proof = proof.min(answer.proof);
-            }
-            Err(failure) => failures.push(failure),
-        }
-    }
-    if addresses.is_empty() {
-        if let Some(temporary) = failures.iter().find(|failure| matches!(failure, Failure::Temporary { .. })) {
-            return Err(temporary.clone());
-        }
-        if failures.len() == 2 {
-            return Err(Failure::NoSuchName);
-        }
-    }
-    // Half an answer proves nothing about the other half.
-    let proof = if failures.is_empty() { proof } else { Proof::Unproven };
-    Ok(Answer { value: addresses, proof })
 }
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 //! line, `name [TTL] [IN] type value`, as in a master file (RFC 1035 5.1) without its parentheses and
 //! blank owners. A name with a dot at its end is full; others are meant below `$ORIGIN`, by default the
 //! root. What is not in it does not exist.
+//!
+//! For tests of trust and trouble: `$PROVEN name` declares everything at and below a name as proven by
+//! DNSSEC, and the types SERVFAIL and TIMEOUT stand for servers that fail or are silent about a name.
 
 mod line;
 
@@ -19,23 +22,19 @@ pub struct Zone {
     records: HashMap<DomainName, Vec<Entry>>,
     /// Every name that exists: owners, and what lies between them and the root (RFC 4592 2.2.2).
     names: HashSet<DomainName>,
+    /// Below these everything is as DNSSEC had proven it; none: below the root.
+    proven: Vec<Option<DomainName>>,
 }
 
 /// What a line of the zone gives its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     Data(Data),
-    Tlsa(Tlsa),
     Alias(DomainName),
-}
-
-/// RFC 6698 2.1: kept as it stands on the wire.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tlsa {
-    pub usage: u8,
-    pub selector: u8,
-    pub matching: u8,
-    pub data: Vec<u8>,
+    /// Its servers answer SERVFAIL.
+    Fails,
+    /// Its servers do not answer.
+    Silent,
 }
 
 /// A zone file that cannot be used.
@@ -81,6 +80,10 @@ impl Zone {
                     origin = name;
                     Ok(())
                 }
+                Line::Proven(name) => {
+                    zone.proven.push(name);
+                    Ok(())
+                }
                 Line::Record(name, entry) => zone.add(name, entry),
             });
             if let Err(why) = read {
@@ -110,26 +113,50 @@ impl Zone {
         Ok(())
     }
 
-    /// What the name has, behind its aliases.
-    pub fn entries(&self, name: &DomainName) -> Result<&[Entry], Failure> {
-        let mut name = name;
+    fn proof(&self, name: &DomainName) -> Proof {
+        let within = |above: &Option<DomainName>| above.as_ref().is_none_or(|above| name.is_within(above));
+        if self.proven.iter().any(within) { Proof::Secure } else { Proof::Unproven }
+    }
+
+    /// What the name has, behind its aliases; and these.
+    fn behind<'a>(&'a self, name: &'a DomainName) -> Result<(&'a DomainName, &'a [Entry], Vec<Data>), Failure> {
+        let (mut name, mut aliases) = (name, Vec::new());
         for _ in 0..=limits::DNS_ALIASES_MAX {
             match self.records.get(name).map(Vec::as_slice) {
-                Some([Entry::Alias(target)]) => name = target,
-                Some(entries) => return Ok(entries),
-                None if self.names.contains(name) => return Ok(&[]),
+                Some([Entry::Alias(target)]) => {
+                    let proof = self.proof(name);
+                    aliases.push(Data::Alias { owner: name.clone(), target: target.clone(), proof });
+                    name = target;
+                }
+                Some(entries) => return Ok((name, entries, aliases)),
+                None if self.names.contains(name) => return Ok((name, &[], aliases)),
                 None => return Err(Failure::NoSuchName),
             }
         }
         Err(Failure::Temporary { why: format!("its aliases go in a circle, or past {}", limits::DNS_ALIASES_MAX) })
     }
 
-    pub(super) fn ask(&self, name: &DomainName, kind: Kind) -> Result<Answer<Vec<Data>>, Failure> {
-        let data = self.entries(name)?.iter().filter_map(|entry| match entry {
+    pub(super) async fn ask(&self, name: &DomainName, kind: Kind) -> Result<Answer<Vec<Data>>, Failure> {
+        if self.behind(name).is_ok_and(|(_, entries, _)| entries.contains(&Entry::Silent)) {
+            // Whoever asks has a deadline, as for a server that is silent.
+            std::future::pending::<()>().await;
+        }
+        self.answer(name, kind)
+    }
+
+    fn answer(&self, name: &DomainName, kind: Kind) -> Result<Answer<Vec<Data>>, Failure> {
+        let (end, entries, aliases) = self.behind(name)?;
+        if entries.contains(&Entry::Fails) {
+            return Err(Failure::Temporary { why: "the server answered SERVFAIL".to_owned() });
+        }
+        let unproven = |alias: &Data| matches!(alias, Data::Alias { proof: Proof::Unproven, .. });
+        let proof = if aliases.iter().any(unproven) { Proof::Unproven } else { self.proof(end) };
+        let aliases = aliases.into_iter().filter(|_| matches!(kind, Kind::A | Kind::Aaaa));
+        let data = entries.iter().filter_map(|entry| match entry {
             Entry::Data(data) if is_of(kind, data) => Some(data.clone()),
             _ => None,
         });
-        Ok(Answer { value: data.collect(), proof: Proof::Unproven })
+        Ok(Answer { value: aliases.chain(data).collect(), proof })
     }
 }
 
@@ -139,6 +166,8 @@ fn is_of(kind: Kind, data: &Data) -> bool {
         Data::Address(IpAddr::V4(_)) => kind == Kind::A,
         Data::Address(IpAddr::V6(_)) => kind == Kind::Aaaa,
         Data::Text(_) => kind == Kind::Txt,
+        Data::Tlsa(_) => kind == Kind::Tlsa,
+        Data::Alias { .. } => matches!(kind, Kind::A | Kind::Aaaa),
     }
 }
 
@@ -155,7 +184,7 @@ fn read(path: &Path) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::MailHost;
+    use super::super::{MailHost, Tlsa};
     use super::*;
 
     const ZONE: &str = "\
@@ -187,7 +216,10 @@ Bücher.example A 192.0.2.5
     #[test]
     fn it_answers_as_a_server_would() {
         let zone = Zone::parse(ZONE).unwrap();
-        let asked = |text: &str, kind: Kind| zone.ask(&name(text), kind).map(|answer| answer.value);
+        let asked = |text: &str, kind: Kind| {
+            let answered = zone.answer(&name(text), kind).map(|answer| answer.value);
+            answered.map(|data| data.into_iter().filter(|data| !matches!(data, Data::Alias { .. })).collect::<Vec<_>>())
+        };
         let host = |text: &str| MailHost::Named(name(text));
         assert_eq!(
             asked("example.com", Kind::Mx).unwrap(),
@@ -215,7 +247,32 @@ Bücher.example A 192.0.2.5
             matching: 1,
             data: [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef].repeat(2),
         };
-        assert_eq!(zone.entries(&name("_25._tcp.mx1.example.com")).unwrap(), [Entry::Tlsa(tlsa)]);
+        assert_eq!(asked("_25._tcp.mx1.example.com", Kind::Tlsa).unwrap(), [Data::Tlsa(tlsa)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_can_be_trusted_and_it_can_fail_when_a_test_says_so() {
+        let zone = Zone::parse(
+            "$PROVEN good.example\nmx.good.example CNAME a.good.example\na.good.example A 192.0.2.1\n\
+             out.good.example CNAME bad.example\nbad.example A 192.0.2.2\nin.example CNAME a.good.example\n\
+             fails.example SERVFAIL\nsilent.example TIMEOUT\n",
+        )
+        .unwrap();
+        for (asked, proof) in [
+            ("a.good.example", Proof::Secure),
+            ("mx.good.example", Proof::Secure),
+            ("out.good.example", Proof::Unproven),
+            ("bad.example", Proof::Unproven),
+            ("in.example", Proof::Unproven),
+        ] {
+            assert_eq!(zone.ask(&name(asked), Kind::A).await.unwrap().proof, proof, "{asked}");
+        }
+        let alias = |owner: &str, target: &str, proof| Data::Alias { owner: name(owner), target: name(target), proof };
+        let out = zone.ask(&name("out.good.example"), Kind::A).await.unwrap().value;
+        assert_eq!(out[0], alias("out.good.example", "bad.example", Proof::Secure), "an alias is proven by itself");
+        assert!(matches!(zone.ask(&name("fails.example"), Kind::Mx).await, Err(Failure::Temporary { .. })));
+        let resolver = super::super::Resolver::new(super::super::Source::Zone(zone));
+        assert!(matches!(resolver.mx(&name("silent.example")).await, Err(Failure::Temporary { .. })));
     }
 
     #[test]
@@ -238,7 +295,12 @@ Bücher.example A 192.0.2.5
             ("example.com TLSA 3 1 1 abc", "TLSA takes"),
             ("example.com TLSA 3 1 256 ab", "TLSA takes"),
             ("example.com CNAME", "CNAME takes a name"),
-            ("example.com SOA a b 1 2 3 4 5", "the types here are MX, A, AAAA, TXT, TLSA and CNAME, not SOA"),
+            (
+                "example.com SOA a b 1 2 3 4 5",
+                "the types here are MX, A, AAAA, TXT, TLSA, CNAME, SERVFAIL and TIMEOUT, not SOA",
+            ),
+            ("$PROVEN", "$PROVEN takes a name"),
+            ("example.com SERVFAIL now", "SERVFAIL takes nothing"),
             ("example.com CH A 192.0.2.1", "not CH"),
             ("a..b A 192.0.2.1", "\"a..b\": a domain name has labels"),
             (". A 192.0.2.1", "the root has no records here"),

@@ -74,3 +74,15 @@ impl Happening for ConnectionBroke {
         tracing::error!(door = self.door, why = %self.why, "a connection ended by a fault of ours, please report it");
     }
 }
+
+/// The system has no list of certificate authorities that can be read.
+pub(super) struct RootsUnread {
+    pub why: Option<String>,
+}
+
+impl Happening for RootsUnread {
+    fn record(self) {
+        let why = self.why.unwrap_or_else(|| "it has none".to_owned());
+        tracing::warn!(why, "no certificate authorities from the system; those known when this was built are believed");
+    }
+}

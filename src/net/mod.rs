@@ -3,8 +3,11 @@
 
 pub mod bind;
 pub mod dial;
+pub mod guard;
 mod happenings;
+pub mod https;
 pub mod listen;
 mod permits;
+pub mod roots;
 pub mod socket;
 pub mod unix_http;

@@ -6,12 +6,16 @@ mod faults;
 mod mails;
 #[path = "../support/peers.rs"]
 mod peers;
+#[path = "../support/policies.rs"]
+mod policies;
 #[path = "../support/ports.rs"]
 mod ports;
 #[path = "../support/postgres.rs"]
 mod postgres;
 #[path = "../support/running.rs"]
 mod running;
+#[path = "../support/signed.rs"]
+mod signed;
 #[path = "../support/source.rs"]
 mod source;
 #[path = "../support/stores.rs"]
@@ -59,3 +63,5 @@ mod store_faults;
 mod store_model;
 #[path = "../stories.rs"]
 mod stories;
+#[path = "../ways.rs"]
+mod ways;

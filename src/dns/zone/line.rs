@@ -1,7 +1,7 @@
 //! One line of a zone file: words, then what they mean.
 
-use super::super::{Data, MailHost};
-use super::{Entry, Tlsa};
+use super::super::{Data, MailHost, Tlsa};
+use super::Entry;
 use crate::mail::domain_name::DomainName;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,6 +10,8 @@ pub(super) enum Line {
     Nothing,
     /// Where the names that follow are meant; none: at the root.
     Origin(Option<DomainName>),
+    /// At and below this name everything counts as proven; none: at and below the root.
+    Proven(Option<DomainName>),
     Record(DomainName, Entry),
 }
 
@@ -21,6 +23,10 @@ pub(super) fn read(text: &str, origin: Option<&DomainName>) -> Result<Line, Stri
         b"$ORIGIN" => match rest {
             [name] => Ok(Line::Origin(name_of(name, origin)?)),
             _ => Err("$ORIGIN takes a name".to_owned()),
+        },
+        b"$PROVEN" => match rest {
+            [name] => Ok(Line::Proven(name_of(name, origin)?)),
+            _ => Err("$PROVEN takes a name".to_owned()),
         },
         [b'$', ..] => Err(format!("{} is not understood here", shown(first))),
         _ if text.starts_with([' ', '\t']) => Err("a record begins with its name".to_owned()),
@@ -57,7 +63,12 @@ fn entry_of(kind: &[u8], values: &[&[u8]], origin: Option<&DomainName>) -> Resul
             [target] => Ok(Entry::Alias(name_of(target, origin)?.ok_or("CNAME takes a name, not the root")?)),
             _ => Err("CNAME takes a name".to_owned()),
         },
-        _ => Err(format!("the types here are MX, A, AAAA, TXT, TLSA and CNAME, not {}", shown(kind))),
+        b"SERVFAIL" if values.is_empty() => Ok(Entry::Fails),
+        b"TIMEOUT" if values.is_empty() => Ok(Entry::Silent),
+        b"SERVFAIL" | b"TIMEOUT" => Err(format!("{} takes nothing", shown(kind))),
+        _ => {
+            Err(format!("the types here are MX, A, AAAA, TXT, TLSA, CNAME, SERVFAIL and TIMEOUT, not {}", shown(kind)))
+        }
     }
 }
 
@@ -82,7 +93,8 @@ fn tlsa_of(values: &[&[u8]]) -> Option<Entry> {
     }
     let byte = |pair: &[u8]| Some((nibble(pair[0])? << 4) | nibble(pair[1])?);
     let data = digits.chunks_exact(2).map(byte).collect::<Option<Vec<u8>>>()?;
-    Some(Entry::Tlsa(Tlsa { usage: parsed(usage)?, selector: parsed(selector)?, matching: parsed(matching)?, data }))
+    let (usage, selector, matching) = (parsed(usage)?, parsed(selector)?, parsed(matching)?);
+    Some(Entry::Data(Data::Tlsa(Tlsa { usage, selector, matching, data })))
 }
 
 fn nibble(digit: u8) -> Option<u8> {
