@@ -487,6 +487,9 @@ pub const SETTLE_PAUSE_LONGEST: Duration = Duration::from_secs(5);
 /// How long the last outcomes may take to be stored when the daemon stops.
 pub const LAST_SETTLE_MAX: Duration = Duration::from_secs(10);
 
+/// Results for TLS reports that are told apart until they are written: a day, a domain, a host, a word each.
+pub const TLS_COUNTS_MAX: usize = 50_000;
+
 /// Ways looked up at a time: each is a few questions to the DNS.
 pub const LOOKUPS_AT_ONCE: usize = 200;
 

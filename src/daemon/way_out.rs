@@ -13,11 +13,12 @@ use crate::deliver::outcome::Replies;
 use crate::deliver::session::{Patience, Surroundings};
 use crate::deliver::sts::Sts;
 use crate::deliver::tls::ClientTls;
+use crate::dispatch::learned::known_policies;
 use crate::dispatch::{Dispatch, Parts, Running};
 use crate::dns::Resolver;
 use crate::model::delivery::Lease;
 use crate::net::dial::Dialer;
-use crate::net::https::Https;
+use crate::net::https::{Https, Reach};
 use crate::net::roots;
 use crate::queue::ledger::Ledger;
 use crate::queue::ready::Ready;
@@ -50,8 +51,10 @@ impl WayOut {
             random: random.clone(),
         });
         let roots = roots::trusted();
-        let sts = Sts::new(resolver.clone(), Https::new(roots.clone()), clock.clone());
-        remember_policies(&sts, store).await;
+        let sts = Sts::new(resolver.clone(), Https::trusting(roots.clone(), Reach::default()), clock.clone());
+        for learned in known_policies(store).await.map_err(NotStarted::new)? {
+            sts.remember(learned);
+        }
         let finder = Finder::new(resolver.clone(), sts, own(&config));
         let own = finder.own.clone();
         let tls = ClientTls::with_roots((*roots).clone()).map_err(NotStarted::new)?;

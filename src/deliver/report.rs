@@ -65,6 +65,19 @@ impl PolicyType {
 }
 
 impl ResultType {
+    /// Which policy it speaks of.
+    pub fn policy(self) -> PolicyType {
+        match self {
+            Self::TlsaInvalid | Self::DnssecInvalid | Self::DaneRequired => PolicyType::Tlsa,
+            Self::StsPolicyFetchError | Self::StsPolicyInvalid | Self::StsWebpkiInvalid => PolicyType::Sts,
+            Self::StarttlsNotSupported
+            | Self::CertificateHostMismatch
+            | Self::CertificateExpired
+            | Self::CertificateNotTrusted
+            | Self::ValidationFailure => PolicyType::NoPolicyFound,
+        }
+    }
+
     pub const ALL: [Self; 11] = [
         Self::StarttlsNotSupported,
         Self::CertificateHostMismatch,

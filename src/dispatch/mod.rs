@@ -10,6 +10,7 @@ mod capture;
 mod desk;
 mod feed;
 mod happenings;
+pub mod learned;
 mod routes;
 mod settle;
 mod site;
@@ -31,6 +32,7 @@ use crate::queue::pulse::Pulse;
 use crate::queue::ready::Item;
 use crate::queue::settings::Settings;
 use arc_swap::{ArcSwap, Guard};
+use learned::TlsCounts;
 use settle::{End, Inbox, Settled, Settler};
 use site::{Site, Sites};
 use staff::Staff;
@@ -56,6 +58,7 @@ pub struct Dispatch {
     /// One for each way that is being looked up.
     lookups: Semaphore,
     settler: Settler,
+    tls_counts: TlsCounts,
     /// Rung when nothing more will be handed to the clerk.
     closing: Bell,
 }
@@ -114,6 +117,7 @@ impl Dispatch {
             connections: Arc::new(Semaphore::new(connections)),
             lookups: Semaphore::new(limits::LOOKUPS_AT_ONCE),
             settler,
+            tls_counts: TlsCounts::default(),
             closing: Bell::default(),
         };
         (dispatch, inbox)
@@ -173,6 +177,7 @@ impl Dispatch {
             let now = self.now();
             self.ledger.ready.sweep(now);
             self.sites.sweep(now);
+            self.save_tls_counts().await;
         }
     }
 }
@@ -214,6 +219,7 @@ impl Running {
         let waiting: Vec<_> = lanes.chain(dispatch.ledger.ready.drain_unrouted()).collect();
         let back = waiting.into_iter().map(|item| Settled::new(item, End::GivenBack));
         dispatch.settler.settle(back.collect()).await;
+        dispatch.save_tls_counts().await;
         dispatch.closing.ring();
         if tokio::time::timeout(limits::LAST_SETTLE_MAX, ended(clerk)).await.is_err() {
             tracing::warn!("the last outcomes were not stored in time; what they were about may be delivered twice");

@@ -7,7 +7,7 @@ use super::site::{Away, Kind, Site, Takes};
 use crate::base::clock::Time;
 use crate::base::limits;
 use crate::base::shutdown::Phase;
-use crate::deliver::find::{Demand, Found, Trail};
+use crate::deliver::find::{Demand, Found};
 use crate::deliver::outcome::network;
 use crate::deliver::way::{Begin, Protocol, Source, SourceAddress, Target, Tls, Trust, Way};
 use crate::mail::domain_name::DomainName;
@@ -122,11 +122,11 @@ impl Dispatch {
             Security::RequireTls => Demand::RequireTls,
         };
         let found = self.finder.find(domain, demand).await;
-        self.keep(match &found {
+        let trail = match &found {
             Ok(found) => &found.trail,
             Err(lost) => &lost.trail,
-        })
-        .await;
+        };
+        self.keep(domain, trail).await;
         let Found { mut way, good_for, .. } = found.map_err(|lost| lost.why)?;
         let hosts: Vec<_> = way.hosts.iter().filter_map(|target| target.host.name().cloned()).collect();
         let rule = rules.for_hosts(domain, &hosts);
@@ -136,9 +136,6 @@ impl Dispatch {
         let routed = self.routed(directory, way, rule, course, domain.to_string())?;
         Ok(Routed { good_for, ..routed })
     }
-
-    /// What a search has taught, for later searches and for reports.
-    async fn keep(&self, _trail: &Trail) {}
 
     async fn find_relay(&self, directory: &Directory, relay: &relay::Relay, course: &Course) -> Result<Routed, Why> {
         let way = self.finder.relay(relay).await?;

@@ -3,7 +3,7 @@
 use super::Finder;
 use super::own::Own;
 use crate::base::limits;
-use crate::deliver::way::{Begin, Login, Protocol, Target, Tls, Trust, Way};
+use crate::deliver::way::{Begin, Login, Mechanism, Protocol, Target, Tls, Trust, Way};
 use crate::mail::status::Status;
 use crate::model::host::Host;
 use crate::model::outcome::{Blame, Kind, Why};
@@ -47,7 +47,10 @@ impl Finder {
         Ok(Way {
             hosts: vec![target],
             port: relay.port,
-            protocol: Protocol::Smtp,
+            protocol: match relay.protocol {
+                relay::Protocol::Smtp => Protocol::Smtp,
+                relay::Protocol::Lmtp => Protocol::Lmtp,
+            },
             login: login(relay),
             source: None,
             left_out: Vec::new(),
@@ -67,5 +70,13 @@ fn tls(relay: &Relay) -> Tls {
 
 fn login(relay: &Relay) -> Option<Login> {
     let (username, password) = (relay.username.clone()?, relay.password.clone()?);
-    Some(Login { username, password, mechanism: None })
+    let mechanism = match relay.auth {
+        relay::Auth::Auto => None,
+        relay::Auth::Plain => Some(Mechanism::Plain),
+        relay::Auth::Login => Some(Mechanism::Login),
+        relay::Auth::CramMd5 => Some(Mechanism::CramMd5),
+        relay::Auth::ScramSha256 => Some(Mechanism::ScramSha256),
+        relay::Auth::Xoauth2 => Some(Mechanism::Xoauth2),
+    };
+    Some(Login { username, password, mechanism })
 }

@@ -1,0 +1,125 @@
+//! What searches and sessions teach beside the mail: policies that must outlive a restart, and how TLS went, for
+//! the reports that domains ask for (RFC 8460). The counts gather here and are written together.
+
+use super::Dispatch;
+use crate::base::clock::Time;
+use crate::base::limits;
+use crate::deliver::find::Trail;
+use crate::deliver::report::{Ended, Rule, Session, of_session};
+use crate::deliver::sts::Learned;
+use crate::deliver::sts::policy::Mode;
+use crate::mail::domain_name::DomainName;
+use crate::model::tls_report::{StsMode, StsPolicy, TlsCount};
+use crate::store::{Store, StoreError, policies};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// What is counted alike: day, domain, policy, host, result.
+type Counted = (i64, String, String, String, String);
+
+#[derive(Default)]
+pub(super) struct TlsCounts(Mutex<HashMap<Counted, u64>>);
+
+impl TlsCounts {
+    fn add(&self, counted: Counted) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // At the bound new ones go uncounted: a report is a help and no ledger.
+        if counts.len() < limits::TLS_COUNTS_MAX || counts.contains_key(&counted) {
+            *counts.entry(counted).or_default() += 1;
+        }
+    }
+
+    fn take(&self) -> Vec<TlsCount> {
+        let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let count = |((day, domain, policy, host, result), count)| TlsCount { day, domain, policy, host, result, count };
+        counts.into_iter().map(count).collect()
+    }
+}
+
+impl Dispatch {
+    /// What a search has taught.
+    pub(super) async fn keep(&self, domain: &DomainName, trail: &Trail) {
+        for (host, failure) in &trail.failures {
+            let host = host.as_ref().map(DomainName::to_string).unwrap_or_default();
+            let rule = Rule { policy: failure.policy(), text: Vec::new() };
+            self.count_tls(domain, &rule, &host, Ended::Failure(*failure));
+        }
+        let Some(learned) = &trail.learned else { return };
+        let Ok(policy) = policy_of(learned) else { return };
+        if let Err(error) = self.ledger.store.write(policies::put_sts_policy(&policy)).await {
+            tracing::warn!(%domain, %error, "an MTA-STS policy could not be stored; it will be fetched again after a restart");
+        }
+    }
+
+    pub(super) fn count_tls(&self, domain: &DomainName, rule: &Rule, host: &str, ended: Ended) {
+        if let Some(result) = of_session(self.now(), domain, rule, host, Session::New, ended) {
+            let word = match ended {
+                Ended::Success => "ok",
+                Ended::Failure(failure) => failure.word(),
+            };
+            let day = day_of(self.now());
+            self.tls_counts.add((day, result.domain, result.policy.word().to_owned(), result.mx_host, word.to_owned()));
+        }
+    }
+
+    /// Writes down what was counted; what cannot be written is lost, and said.
+    pub(super) async fn save_tls_counts(&self) {
+        let counts = self.tls_counts.take();
+        if counts.is_empty() {
+            return;
+        }
+        if let Err(error) = self.ledger.store.write(policies::add_tls_results(counts)).await {
+            tracing::warn!(%error, "results for TLS reports were lost");
+        }
+    }
+}
+
+/// Everything that was learnt before this start, for the memory of it.
+pub async fn known_policies(store: &Store) -> Result<Vec<Learned>, StoreError> {
+    let mut known: Vec<Learned> = Vec::new();
+    loop {
+        let after = known.last().map(|learned| learned.domain.clone()).unwrap_or_default();
+        let page = store.sts_policies(&after).await?;
+        if page.is_empty() {
+            return Ok(known);
+        }
+        known.extend(page.into_iter().map(learned_of));
+    }
+}
+
+fn policy_of(learned: &Learned) -> Result<StsPolicy, crate::mail::domain_name::BadDomainName> {
+    Ok(StsPolicy {
+        domain: learned.domain.parse()?,
+        id: learned.policy_id.clone(),
+        mode: match learned.mode {
+            Mode::Enforce => StsMode::Enforce,
+            Mode::Testing => StsMode::Testing,
+            Mode::None => StsMode::None,
+        },
+        mx: learned.mx.clone(),
+        max_age: Duration::from_secs(learned.max_age_seconds),
+        fetched_at: Time::from_micros(learned.fetched_at),
+        text: learned.text.clone(),
+    })
+}
+
+fn learned_of(policy: StsPolicy) -> Learned {
+    Learned {
+        domain: policy.domain.to_string(),
+        policy_id: policy.id,
+        mode: match policy.mode {
+            StsMode::Enforce => Mode::Enforce,
+            StsMode::Testing => Mode::Testing,
+            StsMode::None => Mode::None,
+        },
+        mx: policy.mx,
+        max_age_seconds: policy.max_age.as_secs(),
+        fetched_at: policy.fetched_at.micros(),
+        text: policy.text,
+    }
+}
+
+fn day_of(at: Time) -> i64 {
+    at.micros().div_euclid(86_400_000_000)
+}
