@@ -7,5 +7,26 @@
 
 #[path = "support/sink.rs"]
 mod sink;
+
+#[path = "delivery/bounces.rs"]
+mod bounces;
+#[path = "delivery/crash.rs"]
+mod crash;
+#[path = "delivery/peers.rs"]
+mod peers;
+#[path = "delivery/queue.rs"]
+mod queue;
+#[path = "delivery/reuse.rs"]
+mod reuse;
 #[path = "delivery/sinks.rs"]
 mod sinks;
+#[path = "delivery/smarthost.rs"]
+mod smarthost;
+#[path = "delivery/tls.rs"]
+mod tls;
+#[path = "delivery/transact.rs"]
+mod transact;
+#[path = "delivery/ways.rs"]
+mod ways;
+#[path = "delivery/world.rs"]
+mod world;

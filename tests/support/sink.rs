@@ -26,7 +26,7 @@ mod wire;
 pub use login::Account;
 pub use offer::{Offer, Replies};
 pub use script::{Act, At, Gate};
-pub use seen::{Connection, Message, Seen};
+pub use seen::{Message, Seen};
 pub use trust::{Authority, Showing};
 
 use crate::running::PATIENCE;

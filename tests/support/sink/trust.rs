@@ -1,7 +1,7 @@
 //! An authority of the test's own, and the certificates that its servers show: good ones, and the three that
 //! a client must not believe.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -39,6 +39,23 @@ impl Authority {
 
     /// A server that shows this for the name or address.
     pub fn server(&self, name: &str, showing: Showing) -> Arc<ServerConfig> {
+        let (certificate, key) = self.issue(name, showing);
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key);
+        Arc::new(config.unwrap())
+    }
+
+    /// A good certificate and its key in PEM, for servers that are not ours.
+    pub fn pair(&self, name: &str) -> (String, String) {
+        let (certificate, key) = self.issue(name, Showing::Good);
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn issue(&self, name: &str, showing: Showing) -> (Certificate, KeyPair) {
         let named = if showing == Showing::WrongName { "somebody-else.example" } else { name };
         let mut params = CertificateParams::new([named.to_owned()]).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, named);
@@ -52,12 +69,6 @@ impl Authority {
             Showing::OtherAuthority => params.signed_by(&key, &Self::new().0),
             _ => params.signed_by(&key, &self.0),
         };
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.unwrap().der().clone()], key);
-        Arc::new(config.unwrap())
+        (certificate.unwrap(), key)
     }
 }
