@@ -10,6 +10,8 @@
 //!     cargo bench --bench accept            GATEPOST_BENCH_MAILS=20000 GATEPOST_BENCH_ROUNDS=5 for a longer run
 //!     cargo bench --bench accept -- crowd   GATEPOST_BENCH_DIR=/dev/shm for the image elsewhere
 
+#[path = "beside/accepting.rs"]
+mod accepting;
 #[path = "beside/client.rs"]
 mod client;
 #[path = "beside/crowd.rs"]
@@ -25,10 +27,11 @@ mod servers;
 #[path = "beside/warden.rs"]
 mod warden;
 
+use accepting::RECIPIENT;
 use client::Sessions;
 use disk::Image;
 use nix::sys::resource::{UsageWho, getrusage};
-use servers::{Accepting, RECIPIENT, Server};
+use servers::{Server, Working};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Stdio;
@@ -77,7 +80,8 @@ fn main() {
 fn compare(image: &Path) {
     let (mails, rounds) = (setting("GATEPOST_BENCH_MAILS", 10_000), setting("GATEPOST_BENCH_ROUNDS", 3));
     println!("{mails} mails of {BYTES} bytes by {SESSIONS} sessions, {rounds} rounds in turn; both only accept");
-    let idle = [Server::Gatepost, Server::Postfix].map(|server| server.start(image).stop().0);
+    let idle = [Server::Gatepost, Server::Postfix]
+        .map(|server| server.start(image, &accepting::setup()).stop(accepting::kept).0);
     println!("a start and an end without mail: CPU {:.2?} and {:.2?}\n", idle[0], idle[1]);
     for (name, load) in LOADS {
         let mut sums = [Sum::default(), Sum::default()];
@@ -110,13 +114,13 @@ struct Measured {
 }
 
 fn measure(server: Server, load: Load, mails: usize, image: &Path) -> Measured {
-    let accepting = server.start(image);
-    send(&accepting, load, WARM_UP);
+    let working = server.start(image, &accepting::setup());
+    send(&working, load, WARM_UP);
     let (begun, before) = (Instant::now(), sender_cpu());
-    send(&accepting, load, mails);
+    send(&working, load, mails);
     let (took, sender_cpu) = (begun.elapsed(), sender_cpu() - before);
-    let memory = accepting.warded.memory();
-    let (cpu, kept) = accepting.stop();
+    let memory = working.warded.memory();
+    let (cpu, kept) = working.stop(accepting::kept);
     assert_eq!(kept, WARM_UP + mails, "{server:?} keeps another number of messages than it took");
     Measured { mails, took, cpu, sender_cpu, memory }
 }
@@ -128,26 +132,26 @@ fn sender_cpu() -> Duration {
     used.iter().map(|used| time(used.user_time()) + time(used.system_time())).sum()
 }
 
-fn send(accepting: &Accepting, load: Load, mails: usize) {
+fn send(working: &Working, load: Load, mails: usize) {
     match load {
-        Load::Kept => smtp_source(accepting, &["-d"], mails),
-        Load::Each => smtp_source(accepting, &[], mails),
-        Load::Starttls(sessions) => starttls(accepting, client::tls(&servers::ca(), sessions), mails),
+        Load::Kept => smtp_source(working, &["-d"], mails),
+        Load::Each => smtp_source(working, &[], mails),
+        Load::Starttls(sessions) => starttls(working, client::tls(&accepting::ca(), sessions), mails),
     }
 }
 
-fn smtp_source(accepting: &Accepting, words: &[&str], mails: usize) {
+fn smtp_source(working: &Working, words: &[&str], mails: usize) {
     let mut command = peers::Programs::find().command("smtp-source");
     command.args(words).args(["-s", &SESSIONS.to_string(), "-l", &BYTES.to_string(), "-m", &mails.to_string()]);
-    command.args(["-f", "someone@far.example", "-t", RECIPIENT, &accepting.address.to_string()]);
+    command.args(["-f", "someone@far.example", "-t", RECIPIENT, &working.address.to_string()]);
     let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\n{}", accepting.log());
+    assert!(output.status.success(), "{said}\n{}", working.log());
 }
 
-fn starttls(accepting: &Accepting, tls: TlsConnector, mails: usize) {
+fn starttls(working: &Working, tls: TlsConnector, mails: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let (next, text, to) = (Arc::new(AtomicUsize::new(0)), Arc::new(client::text(BYTES)), accepting.address);
+    let (next, text, to) = (Arc::new(AtomicUsize::new(0)), Arc::new(client::text(BYTES)), working.address);
     runtime.block_on(async {
         let sessions: Vec<_> = (0..SESSIONS)
             .map(|_| {

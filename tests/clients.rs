@@ -7,7 +7,7 @@
 #[path = "clients/curl.rs"]
 mod curl;
 #[path = "clients/exim.rs"]
-mod exim;
+pub mod exim;
 #[path = "clients/msmtp.rs"]
 mod msmtp;
 #[path = "clients/postfix.rs"]
@@ -19,7 +19,7 @@ mod stored;
 #[path = "clients/swaks.rs"]
 mod swaks;
 #[path = "clients/watched.rs"]
-mod watched;
+pub mod watched;
 
 use crate::running::{Daemon, Ran, Yard};
 use std::net::SocketAddr;

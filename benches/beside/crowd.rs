@@ -1,8 +1,9 @@
 //! Clients that take up room: 5,000 that send one byte every few seconds, in a command or in a message,
 //! beside good ones whose patience is measured; and 10,000 that say nothing more after EHLO.
 
+use crate::accepting::{self, RECIPIENT};
 use crate::client::{self, Client, Sessions};
-use crate::servers::{self, Accepting, RECIPIENT, Server};
+use crate::servers::{Server, Working};
 use crate::warden::kilobytes;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io;
@@ -58,7 +59,7 @@ fn address(n: usize) -> IpAddr {
 // --- slow ones beside good ones -------------------------------------------------------------------------
 
 async fn slow(image: &Path) {
-    let server = Server::Gatepost.start(image);
+    let server = Server::Gatepost.start(image, &accepting::setup());
     let alone = good(server.address).await;
     let seen = Arc::new(Seen::default());
     let mut crowd = JoinSet::new();
@@ -85,7 +86,7 @@ async fn slow(image: &Path) {
         Room::of(&server)
     );
     crowd.shutdown().await;
-    server.stop();
+    server.stop(accepting::kept);
 }
 
 #[derive(Default)]
@@ -164,8 +165,8 @@ async fn one_good(to: SocketAddr, text: &[u8]) -> io::Result<()> {
 // --- idle ones ------------------------------------------------------------------------------------------
 
 async fn idle(image: &Path) {
-    for (name, tls) in [("plain", None), ("TLS", Some(client::tls(&servers::ca(), Sessions::New)))] {
-        let server = Server::Gatepost.start(image);
+    for (name, tls) in [("plain", None), ("TLS", Some(client::tls(&accepting::ca(), Sessions::New)))] {
+        let server = Server::Gatepost.start(image, &accepting::setup());
         println!("{IDLE} idle connections, {name}");
         println!("  before  {}", Room::of(&server));
         let begun = Instant::now();
@@ -175,7 +176,7 @@ async fn idle(image: &Path) {
         println!("  with    {room}, {bar} {mb} MB; connected in {:.1?}", begun.elapsed());
         println!("  meanwhile {}", good(server.address).await);
         drop(held);
-        server.stop();
+        server.stop(accepting::kept);
     }
 }
 
@@ -214,7 +215,7 @@ struct Room {
 }
 
 impl Room {
-    fn of(server: &Accepting) -> Self {
+    fn of(server: &Working) -> Self {
         let process = format!("/proc/{}", server.warded.pid);
         let rss = 1024 * kilobytes(&format!("{process}/status"), "VmRSS:");
         Self { rss, files: std::fs::read_dir(format!("{process}/fd")).map_or(0, Iterator::count) }

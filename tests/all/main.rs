@@ -28,6 +28,8 @@ mod clients;
 mod config;
 #[path = "../daemon.rs"]
 mod daemon;
+// #[path = "../delivery.rs"]
+// mod delivery;
 #[path = "../deployment.rs"]
 mod deployment;
 #[path = "../directory.rs"]

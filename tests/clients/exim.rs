@@ -4,6 +4,7 @@
 //! user of its own, so it runs where it sees one: in a mount namespace whose /etc/passwd names it.
 
 use super::{House, LOGIN, MESSAGE, PASSWORD, STRANGER, ca};
+use crate::running::Yard;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,35 +18,56 @@ const INSIDE: &str = r#"mount --bind "$1" /etc/passwd && mount --bind "$2" /etc/
 
 /// Exim with a message on its standard input, for this door; it ends when it has delivered.
 fn exim(house: &House, door: SocketAddr, login: &str, from: &str, to: &[&str]) -> Command {
-    let programs = unpacked(house);
-    let spool = house.yard.path("spool");
-    std::fs::create_dir(&spool).unwrap();
-    std::os::unix::fs::chown(&spool, Some(NUMBER), Some(NUMBER)).unwrap();
-    let program = programs.join("usr/sbin/exim4");
-    // Exim gives up root before it reads it, and this tree may lie where root alone goes.
-    let ca = readable(house, "ca.pem", &std::fs::read_to_string(ca()).unwrap());
-    let configuration = configuration((&program, &spool, &ca), door, login);
     let message = house.file(&MESSAGE.replace("\r\n", "\n"));
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c", INSIDE, "sh"]);
-    command.arg(with_user(house, "/etc/passwd", &format!("{USER}:x:{NUMBER}:{NUMBER}::/:/bin/false")));
-    command.arg(with_user(house, "/etc/group", &format!("{USER}:x:{NUMBER}:")));
-    command.arg(program).arg("-C").arg(readable(house, "exim.conf", &configuration));
+    // Exim gives up root before it reads it, and this tree may lie where root alone goes.
+    let ca = readable(&house.yard, "ca.pem", &std::fs::read_to_string(ca()).unwrap());
+    let mut command = Exim::unpack(&house.yard).command(&configuration(&ca, door, login));
     // Deliver before it ends; lines of one dot are lines; this sender.
     command.args(["-odf", "-oi", "-f", from]).args(to).stdin(File::open(message).unwrap());
-    command.env("LD_LIBRARY_PATH", libraries(&programs));
     command
 }
 
-fn configuration((program, spool, ca): (&Path, &Path, &Path), door: SocketAddr, login: &str) -> String {
-    format!(
-        "exim_path = {program}
+/// Exim with a spool of its own below a yard.
+pub struct Exim<'a> {
+    yard: &'a Yard,
+    programs: PathBuf,
+}
+
+impl<'a> Exim<'a> {
+    pub fn unpack(yard: &'a Yard) -> Self {
+        let spool = yard.path("spool");
+        std::fs::create_dir(&spool).unwrap();
+        std::os::unix::fs::chown(&spool, Some(NUMBER), Some(NUMBER)).unwrap();
+        Self { yard, programs: unpacked(yard) }
+    }
+
+    /// Inside its namespace, with this behind what every configuration has; what it shall do comes behind that.
+    pub fn command(&self, configuration: &str) -> Command {
+        let (yard, program) = (self.yard, self.programs.join("usr/sbin/exim4"));
+        let configuration = format!(
+            "exim_path = {}
 spool_directory = {spool}
 log_file_path = {spool}/%slog
 primary_hostname = exim.example.test
 keep_environment = LD_LIBRARY_PATH
 disable_ipv6 = true
-begin routers
+{configuration}",
+            program.display(),
+            spool = yard.path("spool").display(),
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", INSIDE, "sh"]);
+        command.arg(with_user(yard, "/etc/passwd", &format!("{USER}:x:{NUMBER}:{NUMBER}::/:/bin/false")));
+        command.arg(with_user(yard, "/etc/group", &format!("{USER}:x:{NUMBER}:")));
+        command.arg(program).arg("-C").arg(readable(yard, "exim.conf", &configuration));
+        command.env("LD_LIBRARY_PATH", libraries(&self.programs));
+        command
+    }
+}
+
+fn configuration(ca: &Path, door: SocketAddr, login: &str) -> String {
+    format!(
+        "begin routers
 all:
   driver = manualroute
   route_list = * 127.0.0.1::{port} byname
@@ -59,19 +81,17 @@ remote:
   tls_verify_certificates = {ca}
   tls_verify_hosts = *
 {login}",
-        program = program.display(),
-        spool = spool.display(),
         port = door.port(),
         ca = ca.display(),
     )
 }
 
 /// A copy that any user can reach, wherever this tree lies.
-fn unpacked(house: &House) -> PathBuf {
+fn unpacked(yard: &Yard) -> PathBuf {
     let peer = crate::source::root().join("target/peers/exim");
     let there = peer.join("usr/sbin/exim4").exists();
     assert!(there, "Debian's package exim4-daemon-light is needed: `make packages` unpacks it under target/peers");
-    let copy = house.yard.path("exim");
+    let copy = yard.path("exim");
     let copied = Command::new("cp").arg("-r").arg(peer).arg(&copy).status().unwrap();
     assert!(copied.success());
     copy
@@ -82,14 +102,14 @@ fn libraries(programs: &Path) -> String {
     folders.map(|folder| folder.path().display().to_string()).collect::<Vec<_>>().join(":")
 }
 
-fn with_user(house: &House, file: &str, line: &str) -> PathBuf {
+fn with_user(yard: &Yard, file: &str, line: &str) -> PathBuf {
     let text = std::fs::read_to_string(file).unwrap();
-    readable(house, Path::new(file).file_name().unwrap().to_str().unwrap(), &format!("{text}{line}\n"))
+    readable(yard, Path::new(file).file_name().unwrap().to_str().unwrap(), &format!("{text}{line}\n"))
 }
 
-fn readable(house: &House, name: &str, text: &str) -> PathBuf {
+pub fn readable(yard: &Yard, name: &str, text: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
-    let path = house.yard.write(name, text);
+    let path = yard.write(name, text);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     path
 }

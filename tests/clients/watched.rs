@@ -1,6 +1,6 @@
-//! A Postfix that ends with its test: a watchdog, a few lines of `sh`, holds the reading end of a pipe from
-//! this process. When the pipe closes, also by `kill -9`, the watchdog ends Postfix's master by its pid, and
-//! the master ends the rest.
+//! A server of others that ends with its test: a watchdog, a few lines of `sh`, holds the reading end of a pipe from
+//! this process. When the pipe closes, also by `kill -9`, the watchdog ends it by its pid, and
+//! Postfix's master ends the rest.
 
 use crate::peers::Postfix;
 use crate::running::eventually;
@@ -15,7 +15,7 @@ kill -TERM "$server"
 wait "$server"
 "#;
 
-/// A Postfix at work.
+/// A server at work.
 pub struct Watched {
     watchdog: Child,
     pipe: Option<ChildStdin>,
@@ -25,14 +25,18 @@ pub struct Watched {
 impl Watched {
     /// Starts it, and waits until it runs.
     pub fn start(postfix: &Postfix) -> Self {
-        let master = postfix.master();
+        let watched = Self::watch(&postfix.master(), postfix.log_file());
+        watched.says("daemon started", 1);
+        watched
+    }
+
+    /// Any server that stays in front of whoever starts it, and ends on SIGTERM.
+    pub fn watch(master: &Command, log: PathBuf) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", WATCHDOG, "watchdog"]).arg(master.get_program()).args(master.get_args());
         command.envs(master.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let mut watchdog = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let watched = Self { pipe: watchdog.stdin.take(), watchdog, log: postfix.log_file() };
-        watched.says("daemon started", 1);
-        watched
+        Self { pipe: watchdog.stdin.take(), watchdog, log }
     }
 
     pub fn log(&self) -> String {
