@@ -465,8 +465,11 @@ pub const FEED_ROWS: usize = 256;
 /// Lanes (a tenant's stream) that are visited in one round.
 pub const FEED_LANES_MAX: usize = 10_000;
 
-/// How often the store is looked at when nobody rings: what other nodes leave there, and what becomes due.
+/// How often the store is looked at when nobody rings and nothing is due: for what other nodes leave there; and
+/// where there are none, for what nobody thought of. The shortest pause is for what is due and cannot come in.
 pub const FEED_EVERY: Duration = Duration::from_millis(500);
+pub const FEED_EVERY_ALONE: Duration = Duration::from_secs(30);
+pub const FEED_PAUSE_MIN: Duration = Duration::from_millis(5);
 
 /// How long a delivery waits whose message could not be read, or had no room.
 pub const UNREAD_PAUSE: Duration = Duration::from_secs(30);

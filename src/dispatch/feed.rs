@@ -20,6 +20,7 @@ use crate::store::queue::Lane;
 use crate::store::{Change, StoreError};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How far each lane has been read in this pass: everything behind this destination is still to be seen.
 #[derive(Default)]
@@ -53,8 +54,9 @@ pub(super) async fn feed(dispatch: Arc<Dispatch>) {
             return;
         }
         if !again {
+            let wait = feed.pause(&dispatch).await;
             tokio::select! {
-                _ = dispatch.ledger.ready.space.rung_within(limits::FEED_EVERY) => {}
+                _ = dispatch.ledger.ready.space.rung_within(wait) => {}
                 () = dispatch.shutdown.reached(Phase::Draining) => return,
             }
         }
@@ -62,6 +64,15 @@ pub(super) async fn feed(dispatch: Arc<Dispatch>) {
 }
 
 impl Feed {
+    /// How long nothing becomes due by itself. Where other nodes leave mail in the store it is looked for often.
+    async fn pause(&self, dispatch: &Dispatch) -> Duration {
+        let look = if dispatch.ledger.store.is_shared() { limits::FEED_EVERY } else { limits::FEED_EVERY_ALONE };
+        let now = dispatch.now();
+        let Ok(due) = dispatch.ledger.store.next_due().await else { return limits::FEED_EVERY };
+        let next = due.into_iter().chain(dispatch.ledger.ready.next_opening(now)).min();
+        next.map_or(look, |next| next.since(now).clamp(limits::FEED_PAUSE_MIN, look))
+    }
+
     /// One page of every lane. True when there is more to be read and room for it.
     async fn round(&mut self, dispatch: &Dispatch) -> Result<bool, StoreError> {
         dispatch.ledger.store.promote_due(dispatch.now()).await?;

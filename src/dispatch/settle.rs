@@ -154,6 +154,10 @@ impl Dispatch {
                     for delivery in &written.stale {
                         SettledElsewhere { delivery }.record();
                     }
+                    // When the next of them is due is news for whoever waits for that.
+                    if change.settlements.iter().any(|settled| !settled.state.is_final()) {
+                        self.ledger.ready.space.ring();
+                    }
                     return;
                 }
                 Err(error) => {

@@ -12,7 +12,7 @@ use crate::base::id::{MessageId, TenantId};
 use crate::base::observe::Happening;
 use crate::base::random::Random;
 use crate::mail::envelope::MailParams;
-use crate::model::delivery::{Delivery, Lease};
+use crate::model::delivery::{Delivery, Lease, State};
 use crate::model::directory::{Directory, DirectoryHandle};
 use crate::model::intake::Intake;
 use crate::model::message::Message;
@@ -43,10 +43,14 @@ impl Ledger {
     /// Dropping the future takes it back.
     pub async fn enter(&self, message: &MessageId, intake: &Intake, planned: Planned) -> Result<(), Reply> {
         let Planned { change, seated, left } = planned;
+        let is_for_later = change.deliveries.iter().any(|delivery| delivery.state == State::Scheduled);
         match self.store.write(change).await {
             Ok(_) => {
                 accepted(message, intake).record();
                 self.bring_in(seated);
+                if is_for_later {
+                    self.ready.space.ring();
+                }
                 for Left { destination, stream } in left {
                     // Counted before the commit, so that nobody overtakes it, and again now that it can be read.
                     self.ready.left(&destination, &stream);

@@ -272,6 +272,11 @@ impl Ready {
         self.counts().destinations.get(destination).is_some_and(|of| of.is_shut(now))
     }
 
+    /// When the next destination that is shut opens again.
+    pub fn next_opening(&self, now: Time) -> Option<Time> {
+        self.counts().destinations.values().filter_map(|of| of.shut_until).filter(|until| *until > now).min()
+    }
+
     /// Takes in a delivery whose row says that it is leased to us.
     pub fn enter(&self, item: Item, now: Time) {
         let mut courses = self.courses();

@@ -50,7 +50,7 @@ const DOMAINS: u64 = 6;
 pub const IN_MEMORY_MAX: usize = 24;
 const MEMORY: usize = 1 << 20;
 
-const HOUSE: &str = r#"
+pub const HOUSE: &str = r#"
 [server]
 hostname = "mail.house.example"
 
@@ -114,10 +114,19 @@ pub struct Start {
 impl World {
     pub async fn new(seed: u64, transcript: Transcript) -> Self {
         let random = Random::seeded(seed);
+        let trouble = [0, 30, 100, 200][random.below(4) as usize];
+        let mood = Mood { trouble, delay: Duration::from_millis(random.below(300)) };
+        Self::with(random, seed, mood, transcript).await
+    }
+
+    pub async fn with_mood(seed: u64, mood: Mood, transcript: Transcript) -> Self {
+        Self::with(Random::seeded(seed), seed, mood, transcript).await
+    }
+
+    async fn with(random: Random, seed: u64, mood: Mood, transcript: Transcript) -> Self {
         let clock = Clock::of_runtime(START);
         let (dialer, knocks) = Pipes::new();
         let record = Record::default();
-        let mood = Mood { trouble: [0, 30, 100, 200][random.below(4) as usize], delay: Duration::from_millis(random.below(300)) };
         transcript.say("world", &format!("seed {seed}, {mood:?}"));
         let net = Net { random: random.clone(), mood, record: record.clone(), transcript: transcript.clone(), began: Instant::now() };
         tokio::spawn(remote::serve(net, knocks));
@@ -252,6 +261,19 @@ impl World {
             hop: hop(self.clock.now()),
             envelope: Envelope { sender, params, recipients },
             message: format!("From: app@{tenant}.example\r\nSubject: {nonce}\r\n\r\n.dots\r\n..and more\r\n").into_bytes(),
+        }
+    }
+
+    /// A plain mail of this tenant to one recipient.
+    pub fn to(&self, tenant: &str, recipient: &str) -> Intake {
+        let recipients = vec![Recipient { address: recipient.parse().unwrap(), notify: None, original: None }];
+        let sender = ReversePath::Address(format!("app@{tenant}.example").parse().unwrap());
+        Intake {
+            origin: Origin::Submitted,
+            submitter: Some(tenant.to_owned()),
+            hop: hop(self.clock.now()),
+            envelope: Envelope { sender, params: MailParams::default(), recipients },
+            message: format!("From: app@{tenant}.example\r\nSubject: hello\r\n\r\nhello\r\n").into_bytes(),
         }
     }
 
