@@ -16,9 +16,13 @@ use gatepost::base::scram::{ITERATIONS, ScramKeys};
 use gatepost::config::{Environment, load::load_text};
 use gatepost::mail::address::Address;
 use gatepost::mail::address_list::addresses;
+use gatepost::mail::envelope::{MailParams, Recipient, ReversePath};
 use gatepost::mail::header::Header;
 use gatepost::mail::received::{Hop, Protocol};
 use gatepost::model::message::Form;
+use gatepost::smtp::dialogue::capabilities::Capabilities;
+use gatepost::smtp::dialogue::response::Responses;
+use gatepost::smtp::dialogue::transaction::{self, Answer, Haste, Mail, Next, Transaction};
 use gatepost::store::mail::Body;
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -105,4 +109,38 @@ fn load_configuration() {
     let text = include_str!("../conf/quickstart.toml").to_owned();
     let loaded = load_text("quickstart", text, Path::new("."), &Environment::default());
     assert!(loaded.config.is_some());
+}
+
+/// What one 10 KB message to one recipient costs of our own on a warm connection: commands, dots and replies,
+/// without the sockets.
+#[divan::bench]
+fn send_a_message(bencher: Bencher) {
+    let (sender, params, can) = (
+        ReversePath::Address("app@example.com".parse().unwrap()),
+        MailParams::default(),
+        Capabilities { pipelining: true, ..Capabilities::default() },
+    );
+    let recipient = Recipient { address: "someone@there.example".parse().unwrap(), notify: None, original: None };
+    let message = b"Lines of a message have about as many bytes as this one, and a few more.\r\n".repeat(140);
+    let mail = Mail { sender: &sender, params: &params, recipients: &[&recipient], message: &message };
+    let (mut out, mut responses) = (Vec::new(), Responses::default());
+    bencher.counter(BytesCount::of_slice(&message)).bench_local(|| {
+        let haste = Haste::HearFirst;
+        let mut transaction = Transaction::new(black_box(mail), &can, transaction::Protocol::Smtp, haste).unwrap();
+        for replies in [&b"250 2.1.0 fine\r\n250 2.1.5 fine\r\n354 go ahead\r\n"[..], b"250 2.0.0 queued as 1\r\n"] {
+            out.clear();
+            if let Next::SayMessage { pieces, .. } = transaction.next(&mut out) {
+                pieces.for_each(|piece| {
+                    black_box(piece);
+                });
+            }
+            responses.room(0).extend_from_slice(replies);
+            while let Some(said) = responses.take().unwrap() {
+                transaction.hear(said.into()).unwrap();
+            }
+        }
+        let answers = transaction.finish();
+        assert!(answers.iter().all(Answer::is_accepted));
+        answers
+    });
 }

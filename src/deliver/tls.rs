@@ -49,14 +49,17 @@ impl Verified {
     }
 }
 
+/// Records and names that one DANE set-up trusts.
+type Named = (Vec<Tlsa>, Vec<DomainName>);
+
 /// The set-ups that all connections share.
 #[derive(Debug)]
 pub struct ClientTls {
     provider: Arc<CryptoProvider>,
     anyone: Arc<ClientConfig>,
     roots: Arc<ClientConfig>,
-    /// By records and names: each has sessions of its own.
-    dane: Mutex<HashMap<(Vec<Tlsa>, Vec<DomainName>), Arc<ClientConfig>>>,
+    /// Each has sessions of its own.
+    dane: Mutex<HashMap<Named, Arc<ClientConfig>>>,
 }
 
 impl ClientTls {
@@ -102,7 +105,7 @@ fn config(
     provider: &Arc<CryptoProvider>,
     verifier: Arc<dyn ServerCertVerifier>,
 ) -> Result<Arc<ClientConfig>, rustls::Error> {
-    // RFC 8996 2: TLS 1.2 is the oldest.
+    // RFC 8996 4, 5: TLS 1.2 is the oldest.
     let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .dangerous()
@@ -142,7 +145,7 @@ pub(super) fn info(connection: &ClientConnection, verified: Verified) -> TlsInfo
     }
 }
 
-/// RFC 7435 4: encrypted to anyone is better than in the clear to everyone. Not even the signature of the
+/// RFC 7435 3: encrypted to anyone is better than in the clear to everyone. Not even the signature of the
 /// handshake is looked at: certificates that are too odd to be read must do, too.
 #[derive(Debug)]
 struct Anyone(Arc<CryptoProvider>);

@@ -67,7 +67,27 @@ impl Unmet {
 
     /// The login is wrong whichever host it is said to; saying it to all of them gets an account locked.
     pub fn is_about_us(&self) -> bool {
-        self.phase == Phase::Login && matches!(self.reason, Reason::Refused(_) | Reason::Exposed)
+        match &self.reason {
+            Reason::Refused(response) => self.phase == Phase::Login && response.code / 100 == 5,
+            reason => matches!(reason, Reason::Exposed),
+        }
+    }
+
+    /// Is there somebody at the other end who waits for our next word?
+    fn is_still_heard(&self) -> bool {
+        match &self.reason {
+            Reason::Refused(response) => !response.closes(),
+            reason => matches!(reason, Reason::NoStarttls | Reason::Exposed | Reason::NoMechanism | Reason::Login(_)),
+        }
+    }
+
+    /// RFC 8446 4.4.4: a client has done its part before the server has looked at it; a server that does not
+    /// like the handshake ends the connection at the next word.
+    fn ends_handshake(self) -> Self {
+        match self.reason {
+            Reason::Trouble(Trouble::Closed | Trouble::Broken(_)) => Self { phase: Phase::Handshake, ..self },
+            _ => self,
+        }
     }
 
     pub fn why(&self, host: &Host) -> Why {
@@ -126,34 +146,45 @@ impl Meeting<'_> {
         &self.around.patience
     }
 
-    /// The whole of it.
+    /// The whole of it. RFC 5321 4.1.1.10: who does not do hears QUIT.
     pub async fn meet(&self, stream: dial::Stream) -> Result<Met, Unmet> {
-        if self.way.login.is_some() && !self.may_log_in() {
-            return Err(Unmet::new(Phase::Login, Reason::Exposed));
+        let mut wire = Wire::new(stream);
+        match self.introduce(&mut wire).await {
+            Ok((capabilities, tls)) => Ok(Met { wire, capabilities, tls }),
+            Err(unmet) => {
+                if unmet.is_still_heard() {
+                    wire.quit(self.patience().quit).await;
+                }
+                Err(unmet)
+            }
         }
-        let (mut wire, mut secured) = (Wire::new(stream), None);
+    }
+
+    async fn introduce(&self, wire: &mut Wire) -> Result<(Capabilities, Option<TlsInfo>), Unmet> {
+        let mut secured = None;
         if let Tls::Required { begin: Begin::Implicit, trust } = self.tls {
-            let (secure, info) = self.secure(wire, trust).await?;
-            (wire, secured) = (secure, Some(info));
+            secured = Some(self.secure(wire, trust).await?);
         }
         let greeting = wire.hear(self.patience().greeting).await.at(Phase::Greeting)?;
         // RFC 5321 3.1: 554 and its like; there may be another host.
         expect(&greeting, Phase::Greeting, |code| code == 220)?;
-        let mut can = self.hello(&mut wire).await?;
+        let mut can = self.hello(wire).await?;
         if secured.is_none()
-            && let Some(trust) = self.begins_tls(&mut wire, &can).await?
+            && let Some(trust) = self.begins_tls(wire, &can).await?
         {
-            let (secure, info) = self.secure(wire, &trust).await?;
-            (wire, secured) = (secure, Some(info));
+            secured = Some(self.secure(wire, &trust).await?);
             // RFC 3207 4.2: what was said in the clear counts no more.
-            can = self.hello(&mut wire).await?;
+            can = self.hello(wire).await.map_err(Unmet::ends_handshake)?;
         }
         if let Some(login) = &self.way.login {
-            self.log_in(&mut wire, login, &can).await?;
+            if !self.may_log_in() {
+                return Err(Unmet::new(Phase::Login, Reason::Exposed));
+            }
+            self.log_in(wire, login, &can).await?;
             // RFC 4954 4: some offer more to those they know.
-            can = self.hello(&mut wire).await?;
+            can = self.hello(wire).await?;
         }
-        Ok(Met { wire, capabilities: can, tls: secured })
+        Ok((can, secured))
     }
 
     /// RFC 4954 4, 9: only where nobody listens: in TLS with somebody known, or inside this machine.
@@ -192,19 +223,19 @@ impl Meeting<'_> {
             Tls::Required { trust, .. } => (trust.clone(), true),
         };
         if !can.starttls {
-            // RFC 3207 4.2, RFC 8461 4.1: somebody may have taken the offer out.
+            // RFC 3207 4.2, RFC 8461 5: somebody may have taken the offer out.
             return if is_required { Err(Unmet::new(Phase::StartTls, Reason::NoStarttls)) } else { Ok(None) };
         }
         let said = self.ask(wire, "STARTTLS", Phase::StartTls).await?;
         match expect(&said, Phase::StartTls, |code| code == 220) {
             Ok(()) => Ok(Some(trust)),
-            // RFC 7435 4: offered and not granted, it goes on as it began, unless that was its end.
+            // RFC 7435 3: offered and not granted, it goes on as it began, unless that was its end.
             Err(Unmet { reason: Reason::Refused(response), .. }) if !is_required && !response.closes() => Ok(None),
             Err(unmet) => Err(unmet),
         }
     }
 
-    async fn secure(&self, wire: Wire, trust: &Trust) -> Result<(Wire, TlsInfo), Unmet> {
+    async fn secure(&self, wire: &mut Wire, trust: &Trust) -> Result<TlsInfo, Unmet> {
         let failed = |why| Unmet::new(Phase::Handshake, Reason::Handshake(why));
         let name = tls::server_name(self.host).ok_or_else(|| failed(io::Error::other("no name for TLS")))?;
         let config = self.around.tls.config(trust).map_err(|why| failed(io::Error::other(why)))?;

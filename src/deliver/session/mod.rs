@@ -109,6 +109,7 @@ pub struct Session {
     at: Destination,
     protocol: Protocol,
     tls: Option<TlsInfo>,
+    tls_failed: Option<String>,
     capabilities: Capabilities,
     patience: Patience,
     /// How it was opened.
@@ -204,6 +205,11 @@ impl Session {
         self.tls.as_ref()
     }
 
+    /// Why there is none, when it was begun and failed, and nothing forbade to go on without.
+    pub fn tls_failed(&self) -> Option<&str> {
+        self.tls_failed.as_deref()
+    }
+
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
@@ -245,7 +251,7 @@ impl Session {
             Lack::Smtputf8 => {
                 ("smtputf8", Status::new(5, 6, 7), format!("{host} takes no international addresses (SMTPUTF8)"))
             }
-            // RFC 8689 5
+            // RFC 8689 4.2.1
             Lack::RequireTls => (
                 "require_tls",
                 Status::new(5, 7, 30),
@@ -263,15 +269,7 @@ impl Session {
 
     /// RFC 5321 4.1.1.10: QUIT, and its answer; nothing depends on it.
     pub async fn quit(mut self) {
-        let patience = self.patience;
-        let goodbye = async {
-            if self.wire.say("QUIT", patience.quit).await.is_ok() {
-                let _ = self.wire.hear(patience.quit).await;
-            }
-            self.wire.close().await;
-        };
-        // Whoever does not answer a goodbye is gone, too.
-        let _ = tokio::time::timeout(patience.quit, goodbye).await;
+        self.wire.quit(self.patience.quit).await;
     }
 }
 

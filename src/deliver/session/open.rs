@@ -39,7 +39,7 @@ pub(super) async fn open(way: &Way, skip: &[Host], around: &Surroundings) -> Res
 }
 
 /// RFC 5321 5.1: the most preferred first, and equal ones in any order, so that they share the load.
-fn in_order<'a>(hosts: &'a [Target], skip: &[Host], random: &Random) -> Vec<&'a Target> {
+pub(super) fn in_order<'a>(hosts: &'a [Target], skip: &[Host], random: &Random) -> Vec<&'a Target> {
     let left = hosts.iter().filter(|target| !skip.contains(&target.host));
     let mut left: Vec<_> = left.map(|target| (target.preference, random.below(u64::MAX), target)).collect();
     left.sort_by_key(|(preference, chance, _)| (*preference, *chance));
@@ -91,19 +91,21 @@ impl Opening<'_> {
         let Self { way, around, .. } = self;
         let (host, address) = (&target.host, at.to.ip());
         let meeting = Meeting { host, address, tls: &target.tls, way, hello, around };
+        let mut tls_failed = None;
         let met = match meeting.meet(stream).await {
-            // RFC 7435 4: opportunistic TLS that fails is no TLS, on the same host and address.
+            // RFC 7435 3: opportunistic TLS that fails is no TLS, on the same host and address.
             Err(Unmet { phase: Phase::Handshake, reason }) if target.tls == Tls::Opportunistic => {
-                HostFailed { host, address: Some(at.to), phase: Phase::Handshake, why: "trying in the clear" }.record();
+                let unmet = Unmet { phase: Phase::Handshake, reason };
+                let why = unmet.why(host).text;
+                HostFailed { host, address: Some(at.to), phase: Phase::Handshake, why: &why }.record();
+                tls_failed = Some(why);
                 let again = around.dialer.dial(&[at], around.patience.dial).await;
-                let Some((stream, _)) = again.connected else {
-                    return Err(Unmet { phase: Phase::Handshake, reason });
-                };
+                let Some((stream, _)) = again.connected else { return Err(unmet) };
                 Meeting { tls: &Tls::Never, ..meeting }.meet(stream).await
             }
             met => met,
         }?;
-        Ok(self.session(target, at, met))
+        Ok(Session { tls_failed, ..self.session(target, at, met) })
     }
 
     fn session(&self, target: &Target, at: Destination, met: Met) -> Session {
@@ -119,6 +121,7 @@ impl Opening<'_> {
             at,
             protocol: self.way.protocol,
             tls,
+            tls_failed: None,
             capabilities,
             patience: self.around.patience,
             opening,

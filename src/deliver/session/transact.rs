@@ -64,7 +64,7 @@ async fn send(session: &mut Session, parcel: &Parcel<'_>, may_finish: impl Fn() 
     let after = match () {
         () if is_stale => After::Stale,
         () if is_closing => After::Closing,
-        // RFC 9422 4.2: the remote has said how many it wants.
+        // RFC 9422 4.1: the remote has said how many it wants.
         () if is_spent => After::Closing,
         () if answers.iter().all(Answer::is_accepted) => After::Reusable,
         () => reset(wire, patience.reset).await,

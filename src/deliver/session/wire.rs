@@ -69,6 +69,8 @@ impl From<Unexpected> for Trouble {
 enum Channel {
     Clear(dial::Stream),
     Secure(Box<TlsStream<dial::Stream>>),
+    /// A handshake failed: what comes is the end.
+    Gone(tokio::io::Empty),
 }
 
 trait Both: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -80,6 +82,7 @@ impl Channel {
         match self {
             Self::Clear(stream) => stream,
             Self::Secure(stream) => stream,
+            Self::Gone(nothing) => nothing,
         }
     }
 }
@@ -156,7 +159,7 @@ impl Wire {
 
     /// The next reply, whole within this time: one byte a minute does not keep us.
     pub async fn hear(&mut self, wait: Duration) -> Result<Said, Trouble> {
-        if let Some(said) = self.responses.next()? {
+        if let Some(said) = self.responses.take()? {
             return Ok(self.heard(said));
         }
         let said = timeout(wait, self.read()).await.map_err(|_| Trouble::TooSlow(wait))??;
@@ -169,7 +172,7 @@ impl Wire {
             if self.channel.both().read_buf(room).await? == 0 {
                 return Err(Trouble::Closed);
             }
-            if let Some(said) = self.responses.next()? {
+            if let Some(said) = self.responses.take()? {
                 return Ok(said);
             }
         }
@@ -198,31 +201,37 @@ impl Wire {
 
     /// The handshake. Whether it fails or not, nothing of the old channel is left.
     pub async fn secure(
-        self,
+        &mut self,
         config: Arc<ClientConfig>,
         (name, verified): (ServerName<'static>, Verified),
         wait: Duration,
-    ) -> io::Result<(Self, TlsInfo)> {
-        let Self { channel, out, mut transcript, responses: _ } = self;
-        let Channel::Clear(stream) = channel else {
+    ) -> io::Result<TlsInfo> {
+        let Channel::Clear(stream) = std::mem::replace(&mut self.channel, Channel::Gone(tokio::io::empty())) else {
             return Err(io::Error::other("TLS inside TLS"));
         };
+        // RFC 3207 4.2: what came in the clear and was not asked for is forgotten.
+        self.responses.discard();
         let too_slow = || Err(io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"));
         let shaking = TlsConnector::from(config).connect(name, stream);
         let stream = timeout(wait, shaking).await.unwrap_or_else(|_| too_slow())?;
         let info = tls::info(stream.get_ref().1, verified);
-        if let Some(transcript) = &mut transcript {
+        if let Some(transcript) = &mut self.transcript {
             transcript.secured();
         }
-        // RFC 3207 4.2: what came in the clear and was not asked for is forgotten.
-        let responses = Responses::default();
-        Ok((Self { channel: Channel::Secure(Box::new(stream)), responses, out, transcript }, info))
+        self.channel = Channel::Secure(Box::new(stream));
+        Ok(info)
     }
 
-    /// Ends TLS and the connection in good order.
-    pub async fn close(&mut self) {
-        // It is over, whether the other end hears it or not.
-        let _ = self.channel.both().shutdown().await;
+    /// RFC 5321 4.1.1.10: QUIT, its answer, and the end in good order, all within this time. Nothing depends
+    /// on it: whoever does not answer a goodbye is gone, too.
+    pub async fn quit(&mut self, wait: Duration) {
+        let goodbye = async {
+            if self.say("QUIT", wait).await.is_ok() {
+                let _ = self.hear(wait).await;
+            }
+            let _ = self.channel.both().shutdown().await;
+        };
+        let _ = timeout(wait, goodbye).await;
     }
 }
 

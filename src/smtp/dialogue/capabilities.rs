@@ -96,7 +96,7 @@ mod tests {
     fn read(text: &str) -> Capabilities {
         let mut responses = Responses::default();
         responses.room(0).extend_from_slice(text.as_bytes());
-        Capabilities::read(&responses.next().unwrap().unwrap())
+        Capabilities::read(&responses.take().unwrap().unwrap())
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl Responses {
     }
 
     /// The next whole reply; none until more bytes come.
-    pub fn next(&mut self) -> Result<Option<Said>, Fault> {
+    pub fn take(&mut self) -> Result<Option<Said>, Fault> {
         match self.fault {
             Some(fault) => Err(fault),
             None => self.read().inspect_err(|fault| self.fault = Some(*fault)),
@@ -245,7 +245,7 @@ mod tests {
         for piece in pieces {
             responses.room(0).extend_from_slice(piece);
             loop {
-                match responses.next() {
+                match responses.take() {
                     Ok(Some(said)) => heard.push(said),
                     Ok(None) => break,
                     Err(fault) => return (heard, Some(fault)),
@@ -304,7 +304,7 @@ mod tests {
         }
         let mut responses = Responses::default();
         responses.room(0).extend_from_slice(b"x\r\n250 fine\r\n");
-        assert_eq!((responses.next(), responses.next()), (Err(Fault::NoCode), Err(Fault::NoCode)));
+        assert_eq!((responses.take(), responses.take()), (Err(Fault::NoCode), Err(Fault::NoCode)));
     }
 
     #[test]

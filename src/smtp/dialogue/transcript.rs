@@ -91,7 +91,7 @@ mod tests {
     fn said(text: &str) -> Said {
         let mut responses = Responses::default();
         responses.room(0).extend_from_slice(text.as_bytes());
-        responses.next().unwrap().unwrap()
+        responses.take().unwrap().unwrap()
     }
 
     #[test]

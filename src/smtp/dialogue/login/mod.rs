@@ -62,6 +62,9 @@ impl std::fmt::Display for Broken {
     }
 }
 
+/// What goes out, before it is written in base64.
+pub type Words = Secret<Vec<u8>>;
+
 /// A dialogue under way. What is said is secret, and goes out in base64.
 #[derive(Debug)]
 pub struct Exchange(Awaits);
@@ -69,7 +72,7 @@ pub struct Exchange(Awaits);
 #[derive(Debug)]
 enum Awaits {
     /// The empty challenge that asks for what could not go with AUTH itself.
-    Go(Secret<Vec<u8>>, Box<Awaits>),
+    Go(Words, Box<Awaits>),
     Name {
         username: String,
         password: Secret,
@@ -95,7 +98,7 @@ impl Exchange {
         username: &str,
         password: &Secret,
         nonce: &str,
-    ) -> Result<(Self, Option<Secret<Vec<u8>>>), Broken> {
+    ) -> Result<(Self, Option<Words>), Broken> {
         // RFC 4616 2: NUL is the border; XOAUTH2 has ^A; and no mechanism of ours has line breaks in a name.
         let is_sayable =
             |text: &str| !text.is_empty() && !text.chars().any(|c| matches!(c, '\0' | '\x01' | '\r' | '\n'));
@@ -122,12 +125,12 @@ impl Exchange {
     }
 
     /// RFC 4954 4: what did not fit into the line of AUTH is said when the server asks for it.
-    pub fn ask_first(self, initial: Secret<Vec<u8>>) -> Self {
+    pub fn ask_first(self, initial: Words) -> Self {
         Self(Awaits::Go(initial, Box::new(self.0)))
     }
 
     /// What is said to a challenge, both decoded.
-    pub fn answer(&mut self, challenge: &[u8]) -> Result<Secret<Vec<u8>>, Broken> {
+    pub fn answer(&mut self, challenge: &[u8]) -> Result<Words, Broken> {
         let said = |text: &str| Secret::new(text.as_bytes().to_vec());
         let (next, words) = match std::mem::replace(&mut self.0, Awaits::Nothing) {
             Awaits::Go(initial, then) => (*then, initial),
