@@ -482,6 +482,67 @@ pub const WAL_BYTES_MAX: u64 = 256 << 20;
 /// Rows that one page of a listing returns at most.
 pub const PAGE_ROWS_MAX: i64 = 100;
 
+/// Rows of the queue read at once by dispatch or an operator, at most.
+pub const QUEUE_ROWS_MAX: i64 = 1_000;
+
+/// Lanes (a tenant's stream) read at once.
+pub const LANES_PAGE_ROWS: i64 = 1_000;
+
+/// Deliveries that become ready in one transaction: a few milliseconds, which mail waits for.
+pub const PROMOTE_ROWS: usize = 500;
+
+/// Messages read with their bodies at once: each may be `BODY_INLINE_BYTES_MAX`. The statement names as many.
+pub const MAILS_AT_ONCE: usize = 32;
+
+/// Deliveries that one page of the queue looks at, however few its filter finds: the page is then short
+/// and says where to go on.
+pub const LIST_EXAMINED_MAX: i64 = 2_000;
+
+/// Up to how many deliveries of one state are counted for each destination.
+pub const DESTINATION_COUNTED_MAX: i64 = 10_000;
+
+/// Leased deliveries that the list of destinations looks at: as many as all nodes could hold.
+pub const LEASED_COUNTED_MAX: i64 = 20_000;
+
+/// Deliveries, attempts and events, each, that the life of one message shows.
+pub const LIFE_ROWS_MAX: i64 = 1_000;
+
+/// Up to how many deliveries the preview of an operator's action counts, and how long it may take.
+pub const COUNTED_MAX: u64 = 10_000;
+pub const COUNT_MAX: Duration = Duration::from_secs(10);
+
+/// Deliveries that an operator's action moves in one transaction, and in one call: who goes on is told
+/// where.
+pub const STEER_ROWS: usize = 250;
+pub const STEER_ROWS_MAX: u64 = 10_000;
+
+/// How long one call of an operator's action may take before it says where to go on: below
+/// `HTTP_REQUEST_MAX`.
+pub const STEER_MAX: Duration = Duration::from_secs(15);
+
+/// Refusals that an operator's action shows; the rest is counted.
+pub const STEER_REFUSALS_SHOWN: usize = 20;
+
+/// How often a node says that it lives, and how long one try to say so may take.
+pub const BEAT_EVERY: Duration = Duration::from_secs(5);
+pub const BEAT_MAX: Duration = Duration::from_secs(5);
+
+/// A node that could not say so for this long sends no final dot any more: half of what the others wait
+/// before they take what it holds.
+pub const BEAT_MISSED_MAX: Duration = Duration::from_secs(15);
+
+/// A node is dead when it was silent for this long by the database's clock.
+pub const NODE_SILENT_MAX: Duration = Duration::from_secs(30);
+
+/// Holders of leases looked at in one go: nodes, and starts of them that ended badly.
+pub const HOLDERS_MAX: i64 = 1_000;
+
+/// Leases recovered in one transaction.
+pub const RECOVER_ROWS: i64 = 250;
+
+/// Addresses looked up among the suppressions at once. The statement names as many.
+pub const SUPPRESSIONS_AT_ONCE: usize = 32;
+
 /// One statement of a backup or a restore: it may read a whole table, or check a whole file.
 pub const COPY_STATEMENT_MAX: Duration = Duration::from_secs(3_600);
 

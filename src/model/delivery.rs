@@ -75,7 +75,8 @@ impl State {
         use State::*;
         match self {
             Scheduled => matches!(next, Ready | Leased | Held | Cancelled | Failed | Suppressed),
-            Held => matches!(next, Ready | Scheduled | Cancelled | Failed),
+            // What the sandbox holds is released into the sandbox: no try comes between.
+            Held => matches!(next, Ready | Scheduled | Captured | Cancelled | Failed),
             Ready | Deferred => matches!(next, Leased | Held | Ready | Cancelled | Failed | Suppressed),
             Leased => next != Leased && next != Scheduled,
             Sent | Delivered => next == Bounced,
@@ -121,6 +122,8 @@ pub struct Delivery {
     pub id: DeliveryId,
     pub message: MessageId,
     pub tenant: TenantId,
+    /// The message's: mail of one stream waits for its own kind only.
+    pub stream: String,
     pub recipient: Address,
     /// Where it queues: `mx:example.net`, `relay:upstream`, `local:support`.
     pub destination: String,
@@ -130,9 +133,44 @@ pub struct Delivery {
     pub due_at: Time,
     pub expires_at: Time,
     pub lease: Option<Lease>,
+    /// What an operator wants of it when the try that is running has ended.
+    pub wanted: Option<Wish>,
+    /// When its sender was told that it is late.
+    pub warned_at: Option<Time>,
     /// JSON: notify, original recipient, return path, slots.
     pub details: String,
     pub created_at: Time,
+}
+
+/// What an operator wants of a delivery that is being tried: it takes effect when the try has ended and
+/// another would follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    Hold,
+    Cancel,
+}
+
+impl Wish {
+    pub const ALL: [Self; 2] = [Self::Hold, Self::Cancel];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Cancel => "cancel",
+        }
+    }
+}
+
+/// Taking a delivery that is ready. Of several who want it one gets it: who counted the same tries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub delivery: DeliveryId,
+    pub lease: Lease,
+    /// The number of the try that begins.
+    pub attempts: i64,
+    /// When the next try would be, should nobody ever say how this one ended.
+    pub due_at: Time,
+    pub at: Time,
 }
 
 /// The end of one try: what the delivery becomes, if the lease still holds.
@@ -183,7 +221,8 @@ mod tests {
     fn only_a_lease_ends_in_a_delivery() {
         for from in State::ALL {
             for to in [State::Sent, State::Delivered, State::Captured] {
-                assert_eq!(from.may_become(to), from == State::Leased, "{from:?} → {to:?}");
+                let released = from == State::Held && to == State::Captured;
+                assert_eq!(from.may_become(to), from == State::Leased || released, "{from:?} → {to:?}");
             }
         }
     }

@@ -20,5 +20,7 @@ pub mod rate;
 pub mod relay;
 pub mod route;
 pub mod source;
+pub mod suppression;
 pub mod tenant;
+pub mod tls_report;
 pub mod url;

@@ -135,6 +135,7 @@ fn delivery(acceptance: &Acceptance<'_>, intake: &Intake, destined: &Destined<'_
         id,
         message: acceptance.id.clone(),
         tenant: acceptance.tenant.clone(),
+        stream: stream(intake.origin).to_owned(),
         recipient: destined.recipient.address.clone(),
         destination: destined.hop.destination(&destined.recipient.address),
         state,
@@ -143,6 +144,8 @@ fn delivery(acceptance: &Acceptance<'_>, intake: &Intake, destined: &Destined<'_
         due_at,
         expires_at: due_at.plus(acceptance.expire),
         lease: None,
+        wanted: None,
+        warned_at: None,
         details: details::of_delivery(destined.recipient),
         created_at: now,
     }

@@ -3,5 +3,8 @@
 pub mod accept;
 mod details;
 mod happenings;
+pub mod inspect;
 pub mod ledger;
+pub mod pulse;
 pub mod settings;
+pub mod steer;

@@ -82,7 +82,7 @@ fn pack(bytes: &[u8]) -> Option<Vec<u8>> {
     (packed.len() <= bytes.len() / 5 * 4).then_some(packed)
 }
 
-fn unpack(codec: Codec, size: usize, stored: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+pub(super) fn unpack(codec: Codec, size: usize, stored: Vec<u8>) -> Result<Vec<u8>, StoreError> {
     if size > limits::BODY_BYTES_MAX {
         return Err(StoreError::damaged(format!("a body claims {size} bytes")));
     }

@@ -2,9 +2,10 @@
 //! changes, the writer commits them; what two rooms want written together they put into one change.
 
 use super::mail::Body;
+use super::moves::Move;
 use super::statement::{Binds, Statement};
 use crate::base::id::DeliveryId;
-use crate::model::delivery::{Attempt, Delivery, Settlement};
+use crate::model::delivery::{Attempt, Claim, Delivery, Settlement, State};
 use crate::model::event::Event;
 use crate::model::message::Message;
 
@@ -14,6 +15,8 @@ pub struct Change {
     pub bodies: Vec<Body>,
     pub deliveries: Vec<Delivery>,
     pub settlements: Vec<Settlement>,
+    pub claims: Vec<Claim>,
+    pub moves: Vec<Move>,
     pub attempts: Vec<Attempt>,
     pub events: Vec<Event>,
     /// Everything that is rare: one statement each, made by the store's noun files.
@@ -41,6 +44,13 @@ pub(super) enum Touches {
 pub struct Written {
     /// Settlements whose lease no longer held: somebody else owns these deliveries now.
     pub stale: Vec<DeliveryId>,
+    /// Settlements that an operator's wish turned: what became of these deliveries instead. The event that
+    /// says so is written with them.
+    pub turned: Vec<(DeliveryId, State)>,
+    /// Claims that were granted; of the others somebody else was quicker.
+    pub claimed: Vec<DeliveryId>,
+    /// Moves that found their delivery as they expected it, and what it is now.
+    pub moved: Vec<(DeliveryId, State)>,
 }
 
 impl Change {
@@ -59,10 +69,19 @@ impl Change {
         self.bodies.extend(other.bodies);
         self.deliveries.extend(other.deliveries);
         self.settlements.extend(other.settlements);
+        self.claims.extend(other.claims);
+        self.moves.extend(other.moves);
         self.attempts.extend(other.attempts);
         self.events.extend(other.events);
         self.steps.extend(other.steps);
         self
+    }
+
+    /// The deliveries that it changes: another change of the same ones has to see what became of them first.
+    pub(super) fn touched(&self) -> impl Iterator<Item = &DeliveryId> {
+        let settled = self.settlements.iter().map(|settlement| &settlement.delivery);
+        let claimed = self.claims.iter().map(|claim| &claim.delivery);
+        settled.chain(claimed).chain(self.moves.iter().map(|moved| &moved.delivery))
     }
 
     /// Roughly what it weighs in a transaction.
@@ -71,6 +90,8 @@ impl Change {
         let rows = self.messages.len()
             + self.deliveries.len()
             + self.settlements.len()
+            + self.claims.len()
+            + self.moves.len() * 2
             + self.attempts.len()
             + self.events.len();
         rows * ROW

@@ -169,6 +169,19 @@ static COLUMNS_POSTGRES: Statement = Statement::new(
      WHERE c.table_schema = current_schema() AND c.table_name = $1 ORDER BY c.ordinal_position",
 );
 
+/// What is due becomes ready. Another node may be at it too: where several write, each takes what the other
+/// has not, and none waits.
+static PROMOTE_SQLITE: Statement = Statement::new(
+    "PROMOTE",
+    "UPDATE deliveries SET state = 'ready', updated_at = $1 WHERE id IN (SELECT id FROM deliveries
+     WHERE state IN ('deferred', 'scheduled') AND due_at <= $1 ORDER BY due_at LIMIT $2)",
+);
+static PROMOTE_POSTGRES: Statement = Statement::new(
+    "PROMOTE",
+    "UPDATE deliveries SET state = 'ready', updated_at = $1 WHERE id IN (SELECT id FROM deliveries
+     WHERE state IN ('deferred', 'scheduled') AND due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+);
+
 impl Engine {
     pub fn word(self) -> &'static str {
         match self {
@@ -193,6 +206,14 @@ impl Engine {
         }
     }
 
+    /// What is due at $1 becomes ready, $2 rows at most.
+    pub(super) fn promote(self) -> &'static Statement {
+        match self {
+            Self::Sqlite => &PROMOTE_SQLITE,
+            Self::Postgres => &PROMOTE_POSTGRES,
+        }
+    }
+
     pub(super) fn tables(self) -> &'static Statement {
         match self {
             Self::Sqlite => &TABLES_SQLITE,
@@ -209,7 +230,16 @@ impl Engine {
     }
 
     pub(super) fn own_statements(self) -> Vec<&'static Statement> {
-        let all = [self.begin(), self.begin_snapshot(), &COMMIT, &ROLLBACK, self.now(), self.tables(), self.columns()];
+        let all = [
+            self.begin(),
+            self.begin_snapshot(),
+            &COMMIT,
+            &ROLLBACK,
+            self.now(),
+            self.promote(),
+            self.tables(),
+            self.columns(),
+        ];
         all.into_iter().chain(self.be_alone()).collect()
     }
 

@@ -42,7 +42,7 @@ impl Store {
     }
 }
 
-fn read_event(row: AnyRow) -> Result<Event, StoreError> {
+pub(super) fn read_event(row: AnyRow) -> Result<Event, StoreError> {
     Ok(Event {
         id: words::id(&row.text("id")?)?,
         kind: row.text("kind")?,

@@ -8,8 +8,21 @@
 use super::dialect::{Access, COMMIT, Location};
 use super::error::{StoreError, Uncommitted};
 use super::statement::{self, Binds, Columns, Multi, Statement};
-use super::{pool, sqlite};
+use super::{pool, sqlite, words};
+use crate::model::delivery::State;
 use sqlx::{AnyConnection, Connection};
+
+/// A delivery that a statement changed, and what it is now.
+pub(super) struct Returned {
+    pub id: String,
+    pub state: State,
+}
+
+impl Returned {
+    pub fn new(id: String, state: &str) -> Result<Self, StoreError> {
+        Ok(Self { id, state: words::parse(state, State::ALL, State::word)? })
+    }
+}
 
 pub(super) enum Link {
     File(sqlite::File),
@@ -48,18 +61,18 @@ impl Link {
         }
     }
 
-    /// Writes all these rows; the ids that the statement returned.
+    /// Writes all these rows; the deliveries that the statement returned.
     pub async fn execute_rows<'a, R>(
         &mut self,
         multi: &'static Multi,
         rows: &[&'a R],
         bind: fn(&'a R, &mut Binds<'a>),
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<Returned>, StoreError> {
         match self {
             Self::File(file) => file.execute_rows(multi, rows, bind),
             Self::Server(connection) => {
                 let returned = statement::execute_rows(connection, multi, rows, bind).await?;
-                returned.iter().map(|row| row.text("id")).collect()
+                returned.iter().map(|row| Returned::new(row.text("id")?, &row.text("state")?)).collect()
             }
         }
     }

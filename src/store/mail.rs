@@ -9,7 +9,7 @@ use crate::base::clock::Time;
 use crate::base::id::MessageId;
 use crate::base::limits;
 use crate::mail::envelope::ReversePath;
-use crate::model::delivery::{Attempt, Delivery, Lease, Settlement, State};
+use crate::model::delivery::{Attempt, Delivery, Lease, Settlement, State, Wish};
 use crate::model::message::{Message, Origin};
 use sqlx::any::AnyRow;
 use std::time::Duration;
@@ -51,6 +51,7 @@ pub(super) static INSERT_DELIVERIES: Multi = Multi::insert(
         "id",
         "message_id",
         "tenant_id",
+        "stream",
         "recipient",
         "destination",
         "state",
@@ -88,25 +89,43 @@ pub(super) static INSERT_ATTEMPTS: Multi = Multi::insert(
 );
 
 /// One statement settles a whole group. Only who holds the lease may settle; the ids that come back are
-/// those that did.
+/// those that did. Where another try would follow, an operator's wish comes first: the state that comes
+/// back says so.
 pub(super) static SETTLE: Multi = Multi::update(
     "SETTLE",
-    "UPDATE deliveries SET state = v.column2, reason = v.column3, attempts = v.column4, due_at = v.column5,
-     updated_at = v.column6, finished_at = v.column7, leased_by = NULL, leased_epoch = NULL",
-    "?, ?, CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), ?,
-     CAST(? AS BIGINT)",
+    "UPDATE deliveries SET
+     state = CASE WHEN deliveries.wanted IS NULL OR v.column2 NOT IN ('deferred', 'ready') THEN v.column2
+         WHEN deliveries.wanted = 'cancel' THEN 'cancelled' ELSE 'held' END,
+     reason = CASE WHEN deliveries.wanted IS NULL OR v.column2 NOT IN ('deferred', 'ready') THEN v.column3
+         ELSE 'an operator stopped it while it was being tried' END,
+     finished_at = CASE WHEN deliveries.wanted = 'cancel' AND v.column2 IN ('deferred', 'ready') THEN v.column6
+         ELSE v.column7 END,
+     attempts = v.column4, due_at = v.column5, updated_at = v.column6, wanted = NULL, leased_by = NULL,
+     leased_epoch = NULL",
+    "?, CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT),
+     CAST(? AS BIGINT), ?, CAST(? AS BIGINT)",
     "WHERE deliveries.id = v.column1 AND deliveries.state = 'leased' AND deliveries.leased_by = v.column8
-     AND deliveries.leased_epoch = v.column9 RETURNING deliveries.id AS id",
+     AND deliveries.leased_epoch = v.column9 RETURNING deliveries.id AS id, deliveries.state AS state",
 );
+
+/// The columns of a delivery `d`.
+macro_rules! delivery_columns {
+    () => {
+        "d.id AS id, d.message_id AS message_id, d.tenant_id AS tenant_id, d.stream AS stream, d.recipient AS recipient,
+        d.destination AS destination, d.state AS state, d.reason AS reason, d.attempts AS attempts, d.due_at AS due_at,
+        d.expires_at AS expires_at, d.leased_by AS leased_by, d.leased_epoch AS leased_epoch, d.wanted AS wanted,
+        d.warned_at AS warned_at, d.details AS details, d.created_at AS created_at"
+    };
+}
+pub(super) use delivery_columns;
 
 pub(super) static MULTI: &[&Multi] = &[&INSERT_MESSAGES, &INSERT_BODIES, &INSERT_DELIVERIES, &INSERT_ATTEMPTS, &SETTLE];
 
 statements! {
     MESSAGE = "SELECT id, tenant_id, origin, submitter, peer, sender, from_domain, subject, header_id, stream, size,
         sandboxed_at, template, details, created_at FROM messages WHERE id = $1";
-    DELIVERIES_OF_MESSAGE = "SELECT id, message_id, tenant_id, recipient, destination, state, reason, attempts, due_at,
-        expires_at, leased_by, leased_epoch, details, created_at FROM deliveries WHERE message_id = $1 AND id > $2
-        ORDER BY id LIMIT $3";
+    DELIVERIES_OF_MESSAGE = concat!("SELECT ", delivery_columns!(), " FROM deliveries d
+        WHERE d.message_id = $1 AND d.id > $2 ORDER BY d.id LIMIT $3");
     ATTEMPTS_OF_DELIVERY = "SELECT delivery_id, number, node_id, started_at, took_us, outcome, host, address, tls, reply,
         details FROM attempts WHERE delivery_id = $1 AND number > $2 ORDER BY number LIMIT $3";
     MESSAGES_COUNT = "SELECT COUNT(*) AS n FROM messages";
@@ -155,6 +174,7 @@ pub(super) fn bind_delivery<'a>(d: &'a Delivery, binds: &mut Binds<'a>) {
     binds.push_text(d.id.as_str());
     binds.push_text(d.message.as_str());
     binds.push_text(d.tenant.as_str());
+    binds.push_text(&*d.stream);
     binds.push_text(d.recipient.to_string());
     binds.push_text(&*d.destination);
     binds.push_text(d.state.word());
@@ -198,19 +218,23 @@ pub(super) fn bind_attempt<'a>(a: &'a Attempt, binds: &mut Binds<'a>) {
 
 impl Store {
     pub async fn message(&self, id: &MessageId) -> Result<Option<Message>, StoreError> {
-        fetch_one(self.reads(), &MESSAGE, Binds::default().text(id.as_str())).await?.map(read_message).transpose()
+        fetch_one(self.reads(), &MESSAGE, Binds::default().text(id.as_str()))
+            .await?
+            .as_ref()
+            .map(read_message)
+            .transpose()
     }
 
     /// A page of a message's deliveries, in the order of their ids, behind `after` ("" for the first).
     pub async fn deliveries_of(&self, id: &MessageId, after: &str) -> Result<Vec<Delivery>, StoreError> {
         let binds = Binds::default().text(id.as_str()).text(after).int(limits::PAGE_ROWS_MAX);
-        fetch_all(self.reads(), &DELIVERIES_OF_MESSAGE, binds).await?.into_iter().map(read_delivery).collect()
+        fetch_all(self.reads(), &DELIVERIES_OF_MESSAGE, binds).await?.iter().map(read_delivery).collect()
     }
 
     /// A page of a delivery's attempts behind attempt number `after`.
     pub async fn attempts_of(&self, delivery: &str, after: i64) -> Result<Vec<Attempt>, StoreError> {
         let binds = Binds::default().text(delivery).int(after).int(limits::PAGE_ROWS_MAX);
-        fetch_all(self.reads(), &ATTEMPTS_OF_DELIVERY, binds).await?.into_iter().map(read_attempt).collect()
+        fetch_all(self.reads(), &ATTEMPTS_OF_DELIVERY, binds).await?.iter().map(read_attempt).collect()
     }
 
     pub async fn messages_count(&self) -> Result<i64, StoreError> {
@@ -221,7 +245,7 @@ impl Store {
     }
 }
 
-fn read_message(row: AnyRow) -> Result<Message, StoreError> {
+pub(super) fn read_message(row: &AnyRow) -> Result<Message, StoreError> {
     Ok(Message {
         id: words::id(&row.text("id")?)?,
         tenant: words::id(&row.text("tenant_id")?)?,
@@ -244,7 +268,7 @@ fn read_message(row: AnyRow) -> Result<Message, StoreError> {
     })
 }
 
-fn read_delivery(row: AnyRow) -> Result<Delivery, StoreError> {
+pub(super) fn read_delivery(row: &AnyRow) -> Result<Delivery, StoreError> {
     let lease = match (row.maybe_text("leased_by")?, row.maybe_int("leased_epoch")?) {
         (Some(node), Some(epoch)) => Some(Lease { node: words::id(&node)?, epoch }),
         _ => None,
@@ -253,6 +277,7 @@ fn read_delivery(row: AnyRow) -> Result<Delivery, StoreError> {
         id: words::id(&row.text("id")?)?,
         message: words::id(&row.text("message_id")?)?,
         tenant: words::id(&row.text("tenant_id")?)?,
+        stream: row.text("stream")?,
         recipient: words::value(&row.text("recipient")?)?,
         destination: row.text("destination")?,
         state: words::parse(&row.text("state")?, State::ALL, State::word)?,
@@ -261,12 +286,16 @@ fn read_delivery(row: AnyRow) -> Result<Delivery, StoreError> {
         due_at: Time::from_micros(row.int("due_at")?),
         expires_at: Time::from_micros(row.int("expires_at")?),
         lease,
+        wanted: (row.maybe_text("wanted")?.as_deref())
+            .map(|word| words::parse(word, Wish::ALL, Wish::word))
+            .transpose()?,
+        warned_at: words::time(row.maybe_int("warned_at")?),
         details: row.text("details")?,
         created_at: Time::from_micros(row.int("created_at")?),
     })
 }
 
-fn read_attempt(row: AnyRow) -> Result<Attempt, StoreError> {
+pub(super) fn read_attempt(row: &AnyRow) -> Result<Attempt, StoreError> {
     Ok(Attempt {
         delivery: words::id(&row.text("delivery_id")?)?,
         number: row.int("number")?,

@@ -11,6 +11,7 @@ const TREE: &[(i64, &str, &str)] = &[
     (1, "people", include_str!("../../migrations/0001_people.sql")),
     (2, "mail", include_str!("../../migrations/0002_mail.sql")),
     (3, "desk", include_str!("../../migrations/0003_desk.sql")),
+    (4, "queue", include_str!("../../migrations/0004_queue.sql")),
 ];
 
 /// The newest version this program knows.

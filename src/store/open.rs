@@ -6,7 +6,10 @@ use super::error::StoreError;
 use super::seal::Seal;
 use super::statement::{Binds, Columns, Multi, Statement, fetch_one};
 use super::writer::{Chore, Health, Trade, Writer};
-use super::{bodies, directory, events, housekeeping, mail, migrate, nodes, people, pool, seal, writer};
+use super::{
+    bodies, directory, events, housekeeping, mail, migrate, moves, nodes, people, policies, pool, queue, seal,
+    suppressions, waiting, writer,
+};
 use crate::base::clock::{Clock, Time};
 use crate::base::limits;
 use crate::base::random::Random;
@@ -109,18 +112,23 @@ impl Store {
 
 /// Every statement of the store by name, for the test that prepares all of them on both engines.
 pub fn all_statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
-    let single: [&[&'static Statement]; 9] = [
+    let single: [&[&'static Statement]; 14] = [
         bodies::STATEMENTS,
         directory::STATEMENTS,
         events::STATEMENTS,
         housekeeping::STATEMENTS,
         super::limits::STATEMENTS,
         mail::STATEMENTS,
+        moves::STATEMENTS,
         nodes::STATEMENTS,
         people::STATEMENTS,
+        policies::STATEMENTS,
+        queue::STATEMENTS,
         seal::STATEMENTS,
+        suppressions::STATEMENTS,
+        waiting::STATEMENTS,
     ];
-    let multi: [&[&'static Multi]; 2] = [mail::MULTI, events::MULTI];
+    let multi: [&[&'static Multi]; 4] = [mail::MULTI, events::MULTI, moves::MULTI, queue::MULTI];
     single
         .into_iter()
         .flatten()

@@ -4,6 +4,7 @@
 
 use super::dialect::{Access, COMMIT, Engine};
 use super::error::{StoreError, Uncommitted};
+use super::link::Returned;
 use super::statement::{Binds, Multi, Statement, Value, tell_when_slow};
 use crate::base::limits;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
@@ -58,7 +59,7 @@ impl File {
         multi: &'static Multi,
         rows: &[&'a R],
         bind_row: fn(&'a R, &mut Binds<'a>),
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<Returned>, StoreError> {
         let begun = Instant::now();
         let mut returned = Vec::new();
         let mut prepared = self.connection.prepare_cached(multi.single(Engine::Sqlite))?;
@@ -69,7 +70,9 @@ impl File {
             bind(&mut prepared, binds.counted(multi.name, multi.width())?)?;
             let mut answers = prepared.raw_query();
             while let Some(answer) = answers.next()? {
-                returned.push(answer.get(0)?);
+                // A state is a word of ours.
+                let state = answer.get_ref(1)?.as_str().unwrap_or_default();
+                returned.push(Returned::new(answer.get(0)?, state)?);
             }
         }
         tell_when_slow(multi.name, begun);

@@ -1,5 +1,10 @@
 //! Work by the clock, beside the mail: what nobody waits for and somebody has to do.
 
+mod happenings;
+pub mod heartbeat;
+
+pub use heartbeat::heartbeat;
+
 use crate::base::limits;
 use crate::base::shutdown::{Phase, Shutdown};
 use crate::policy::limits::Limits;

@@ -103,6 +103,7 @@ impl Mails {
             id: id.clone(),
             message: message.clone(),
             tenant: self.tenant.clone(),
+            stream: "transactional".into(),
             recipient: "someone@example.net".parse().unwrap(),
             destination: "mx:example.net".into(),
             state: State::Leased,
@@ -111,6 +112,8 @@ impl Mails {
             due_at: now.plus(Duration::from_secs(60)),
             expires_at: now.plus(Duration::from_secs(5 * 86_400)),
             lease: Some(self.lease.clone()),
+            wanted: None,
+            warned_at: None,
             details: "{}".into(),
             created_at: now,
         }

@@ -5,12 +5,12 @@
 //! is known.
 
 use super::chore::{Job, Slice};
-use super::group::{End, Group, withdrawal};
+use super::group::{End, Group, unclaim, withdrawal};
 use super::standing::Place;
 use super::thread::Pulse;
-use super::{Command, Errands, Trade};
+use super::{Command, Errands, Trade, Unread};
 use crate::base::backoff::Backoff;
-use crate::base::id::{self, DeliveryId, MessageId};
+use crate::base::id::{self, DeliveryId};
 use crate::base::limits;
 use crate::base::metrics::STORE_LOG_BYTES;
 use crate::base::observe::Happening;
@@ -50,7 +50,7 @@ enum Flush {
 
 enum Errand {
     Job(Job),
-    TakeBack(MessageId),
+    TakeBack(Unread),
 }
 
 enum Next {
@@ -143,7 +143,7 @@ impl Lane {
             let Some(Errands { jobs, unread }) = &mut self.errands else { return std::future::pending().await };
             tokio::select! {
                 biased;
-                Some(message) = unread.recv() => Errand::TakeBack(message),
+                Some(unread) = unread.recv() => Errand::TakeBack(unread),
                 Some(job) = jobs.recv() => Errand::Job(job),
                 else => std::future::pending().await,
             }
@@ -152,8 +152,8 @@ impl Lane {
             biased;
             errand = errand => match errand {
                 Errand::Job(job) => return Next::Job(job),
-                Errand::TakeBack(message) => {
-                    self.unwanted.push(withdrawal(&message));
+                Errand::TakeBack(unread) => {
+                    self.unwanted.push(taking_back(&unread));
                     return Next::Group(Vec::new());
                 }
             },
@@ -187,7 +187,7 @@ impl Lane {
     /// What is waiting, up to the bounds of a group.
     fn gather(&mut self, mut queue: Option<&mut mpsc::Receiver<Command>>) -> Vec<Command> {
         let mut group: Vec<Command> = Vec::new();
-        let mut settled: HashSet<DeliveryId> = HashSet::new();
+        let mut touched: HashSet<DeliveryId> = HashSet::new();
         let mut bytes = 0;
         loop {
             let waiting = self.left.pop_front().or_else(|| queue.as_mut().and_then(|queue| queue.try_recv().ok()));
@@ -197,16 +197,21 @@ impl Lane {
                 continue;
             }
             let full = group.len() >= limits::GROUP_COMMANDS_MAX || bytes + command.bytes > limits::GROUP_BYTES_MAX;
-            // One statement settles a whole group and says which deliveries it settled, not for whom: who
-            // settles one that is settled in this group already has to see what became of it.
-            let again = command.change.settlements.iter().any(|s| settled.contains(&s.delivery));
-            if (full || again) && !group.is_empty() {
+            // One statement changes the deliveries of a whole group and says which, not for whom: who changes
+            // one that is changed in this group already has to see what became of it.
+            let again = command.change.touched().any(|delivery| touched.contains(delivery));
+            // Moves are rare and take rows that others settle or claim: alone they take them in one order.
+            let apart = !command.change.moves.is_empty();
+            if (full || again || apart) && !group.is_empty() {
                 self.left.push_front(command);
                 break;
             }
-            settled.extend(command.change.settlements.iter().map(|s| s.delivery.clone()));
+            touched.extend(command.change.touched().cloned());
             bytes += command.bytes;
             group.push(command);
+            if apart {
+                break;
+            }
         }
         group
     }
@@ -313,8 +318,8 @@ impl Lane {
     /// Between two groups: take back what nobody waited for, a slice of housekeeping, a log grown large.
     async fn tidy(&mut self, connection: &mut Link) -> Result<(), StoreError> {
         if let Some(Errands { unread, .. }) = &mut self.errands {
-            while let Ok(message) = unread.try_recv() {
-                self.unwanted.push(withdrawal(&message));
+            while let Ok(unread) = unread.try_recv() {
+                self.unwanted.push(taking_back(&unread));
             }
         }
         while let Some(change) = self.unwanted.pop() {
@@ -364,18 +369,17 @@ impl Lane {
     }
 
     fn answer(&mut self, command: Command, result: Result<Written, StoreError>) {
-        let committed = result.is_ok();
-        if let Err(Ok(_)) = command.answer.send(result)
-            && committed
-        {
+        if let Err(Ok(written)) = command.answer.send(result) {
             // RFC 5321 4.2.5: who was not told 250 keeps the mail, so we must not.
             self.unwanted.extend(command.change.messages.iter().map(|message| withdrawal(&message.id)));
+            let claims = command.change.claims.iter().filter(|claim| written.claimed.contains(&claim.delivery));
+            self.unwanted.extend(claims.map(unclaim));
         }
     }
 
     fn new_group(&self) -> Group {
         let at = self.trade.clock.now();
-        Group { id: id::new(at, &self.trade.random), at }
+        Group { id: id::new(at, &self.trade.random), at, random: self.trade.random.clone() }
     }
 
     /// Opens the connection, however long it takes, and refuses meanwhile what comes in. None: there is
@@ -452,6 +456,13 @@ impl Lane {
                 None => return false,
             }
         }
+    }
+}
+
+fn taking_back(unread: &Unread) -> Change {
+    match unread {
+        Unread::Message(message) => withdrawal(message),
+        Unread::Claim(claim) => unclaim(claim),
     }
 }
 

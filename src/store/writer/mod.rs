@@ -25,6 +25,7 @@ use crate::base::clock::Clock;
 use crate::base::id::MessageId;
 use crate::base::limits;
 use crate::base::random::Random;
+use crate::model::delivery::Claim;
 use standing::Standing;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -55,23 +56,31 @@ pub(super) struct Trade {
 /// What one of the lanes does beside the mail.
 struct Errands {
     jobs: mpsc::Receiver<chore::Job>,
-    /// Messages whose answer was given and never read.
-    unread: mpsc::UnboundedReceiver<MessageId>,
+    /// Whose answer was given and never read.
+    unread: mpsc::UnboundedReceiver<Unread>,
+}
+
+/// What a caller who went away is not to have.
+enum Unread {
+    Message(MessageId),
+    Claim(Claim),
 }
 
 /// An answer on its way. Dropped with an `Ok` in it that nobody read, it takes the change back.
 struct Pending {
     answered: oneshot::Receiver<Result<Written, StoreError>>,
     messages: Vec<MessageId>,
-    unread: mpsc::UnboundedSender<MessageId>,
+    claims: Vec<Claim>,
+    unread: mpsc::UnboundedSender<Unread>,
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
         self.answered.close();
-        if let Ok(Ok(_)) = self.answered.try_recv() {
-            for message in self.messages.drain(..) {
-                let _ = self.unread.send(message);
+        if let Ok(Ok(written)) = self.answered.try_recv() {
+            let claims = self.claims.drain(..).filter(|claim| written.claimed.contains(&claim.delivery));
+            for unread in self.messages.drain(..).map(Unread::Message).chain(claims.map(Unread::Claim)) {
+                let _ = self.unread.send(unread);
             }
         }
     }
@@ -90,7 +99,7 @@ struct Senders {
     chores: mpsc::Sender<chore::Job>,
     /// Has no bound of its own because a drop cannot wait: it holds what callers gave up in the one turn
     /// between an answer and its reader, and those callers are bounded.
-    unread: mpsc::UnboundedSender<MessageId>,
+    unread: mpsc::UnboundedSender<Unread>,
 }
 
 impl Writer {
@@ -151,7 +160,8 @@ impl Writer {
         let (answer, answered) = oneshot::channel();
         let senders = self.senders()?;
         let messages = change.messages.iter().map(|message| message.id.clone()).collect();
-        let mut pending = Pending { answered, messages, unread: senders.unread };
+        let claims = change.claims.clone();
+        let mut pending = Pending { answered, messages, claims, unread: senders.unread };
         let command = Command { bytes: change.bytes(), change, answer };
         senders.commands.send(command).await.map_err(|_| closed())?;
         if let Ok(result) = tokio::time::timeout(limits::STORE_ANSWER_MAX, &mut pending.answered).await {

@@ -1,0 +1,135 @@
+//! Who is not written to any more: an address or a whole domain, for a tenant, for one of its domains, for
+//! one of its streams.
+
+use super::change::Step;
+use super::error::StoreError;
+use super::open::Store;
+use super::statement::{Binds, Columns, fetch_all, statements};
+use super::words;
+use crate::base::clock::Time;
+use crate::base::id::{SuppressionId, TenantId};
+use crate::base::limits;
+use crate::mail::address::Address;
+use crate::model::suppression::{Cause, Suppressed, Suppression, Whence};
+use sqlx::any::AnyRow;
+
+statements! {
+    // What is there keeps its name and its age. The stronger of the two holds: for ever before a time, and
+    // the later time.
+    SUPPRESS = "INSERT INTO suppressions (id, tenant_id, domain, stream, address, reason, origin, note, created_at,
+        expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        ON CONFLICT (tenant_id, address, domain, stream) DO UPDATE SET reason = excluded.reason,
+        origin = excluded.origin, note = excluded.note,
+        expires_at = CASE WHEN suppressions.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
+            WHEN suppressions.expires_at > excluded.expires_at THEN suppressions.expires_at
+            ELSE excluded.expires_at END";
+    LIFT_SUPPRESSION = "DELETE FROM suppressions WHERE id = $1 AND tenant_id = $2";
+    SUPPRESSIONS = "SELECT id, tenant_id, domain, stream, address, reason, origin, note, created_at, expires_at
+        FROM suppressions WHERE tenant_id = $1 AND (address, domain, stream) > ($2, $3, $4)
+        ORDER BY address, domain, stream LIMIT $5";
+    // The first half are addresses, the second their domains.
+    SUPPRESSIONS_OF = "SELECT id, tenant_id, domain, stream, address, reason, origin, note, created_at, expires_at
+        FROM suppressions WHERE tenant_id = $1 AND domain IN ('', $2) AND stream IN ('', $3)
+        AND (expires_at IS NULL OR expires_at > $4) AND address IN ($5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+        $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37,
+        $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55, $56, $57, $58, $59,
+        $60, $61, $62, $63, $64, $65, $66, $67, $68)";
+}
+
+/// The step that suppresses; what is suppressed already keeps its first date.
+pub fn suppress(suppression: &Suppression) -> Step {
+    let binds = Binds::default()
+        .text(suppression.id.as_str())
+        .text(suppression.tenant.as_str())
+        .text(&suppression.domain)
+        .text(&suppression.stream)
+        .text(&suppression.whom.key())
+        .text(suppression.reason.word())
+        .text(suppression.origin.word())
+        .text(&suppression.note)
+        .int(suppression.created_at.micros())
+        .maybe_int(suppression.expires_at.map(Time::micros));
+    Step::one(&SUPPRESS, binds)
+}
+
+/// The step that lifts one of this tenant's; a conflict when there is none.
+pub fn lift_suppression(tenant: &TenantId, id: &SuppressionId) -> Step {
+    Step::one(&LIFT_SUPPRESSION, Binds::default().text(id.as_str()).text(tenant.as_str()))
+}
+
+impl Store {
+    /// Why this tenant does not write to this address, as this domain, in this stream; the strictest if
+    /// there are several.
+    pub async fn suppression_of(
+        &self,
+        tenant: &TenantId,
+        address: &Address,
+        domain: &str,
+        stream: &str,
+        now: Time,
+    ) -> Result<Option<Suppression>, StoreError> {
+        let found = self.suppressions_of(tenant, std::slice::from_ref(address), domain, stream, now).await?;
+        Ok(found.into_iter().next().flatten())
+    }
+
+    /// The same for many addresses: one answer for each, in their order.
+    pub async fn suppressions_of(
+        &self,
+        tenant: &TenantId,
+        addresses: &[Address],
+        domain: &str,
+        stream: &str,
+        now: Time,
+    ) -> Result<Vec<Option<Suppression>>, StoreError> {
+        let mut answers = Vec::with_capacity(addresses.len());
+        for addresses in addresses.chunks(limits::SUPPRESSIONS_AT_ONCE) {
+            let mut binds = Binds::default().text(tenant.as_str()).text(domain).text(stream).int(now.micros());
+            let keys: Vec<_> = addresses.iter().map(Suppressed::both_keys).collect();
+            for n in 0..limits::SUPPRESSIONS_AT_ONCE {
+                binds.push_text(keys.get(n).map_or("", |(address, _)| address).to_owned());
+            }
+            for n in 0..limits::SUPPRESSIONS_AT_ONCE {
+                binds.push_text(keys.get(n).map_or("", |(_, domain)| domain).to_owned());
+            }
+            let rows = fetch_all(self.reads(), &SUPPRESSIONS_OF, binds).await?;
+            let found: Vec<Suppression> = rows.iter().map(read).collect::<Result<_, _>>()?;
+            answers.extend(addresses.iter().map(|address| strictest(&found, address).cloned()));
+        }
+        Ok(answers)
+    }
+
+    /// A page of a tenant's suppressions in the order of their addresses, behind this one.
+    pub async fn suppressions(
+        &self,
+        tenant: &TenantId,
+        after: Option<&Suppression>,
+    ) -> Result<Vec<Suppression>, StoreError> {
+        let key = after.map_or_else(String::new, |s| s.whom.key());
+        let (domain, stream) = after.map_or(("", ""), |s| (s.domain.as_str(), s.stream.as_str()));
+        let binds = Binds::default().text(tenant.as_str()).text(&key).text(domain).text(stream);
+        let rows = fetch_all(self.reads(), &SUPPRESSIONS, binds.int(limits::PAGE_ROWS_MAX)).await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+/// For ever before a time, and the later time before the earlier.
+fn strictest<'a>(found: &'a [Suppression], address: &Address) -> Option<&'a Suppression> {
+    let covering = found.iter().filter(|suppression| suppression.whom.covers(address));
+    covering.max_by_key(|suppression| suppression.expires_at.map_or(i64::MAX, Time::micros))
+}
+
+fn read(row: &AnyRow) -> Result<Suppression, StoreError> {
+    let whom = row.text("address")?;
+    Ok(Suppression {
+        id: words::id(&row.text("id")?)?,
+        tenant: words::id(&row.text("tenant_id")?)?,
+        domain: row.text("domain")?,
+        stream: row.text("stream")?,
+        whom: words::value(&whom)?,
+        reason: words::parse(&row.text("reason")?, Cause::ALL, Cause::word)?,
+        origin: words::parse(&row.text("origin")?, Whence::ALL, Whence::word)?,
+        note: row.text("note")?,
+        created_at: Time::from_micros(row.int("created_at")?),
+        expires_at: words::time(row.maybe_int("expires_at")?),
+    })
+}
