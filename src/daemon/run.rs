@@ -7,7 +7,7 @@ use super::happenings::Started;
 use super::house::{House, LISTENERS};
 use super::master_key::{self, Provenance};
 use super::reload::Reloader;
-use super::{NotStarted, drain, notify, welcome};
+use super::{NotStarted, drain, explain, notify, welcome};
 use crate::base::backoff::Backoff;
 use crate::base::budget::Budget;
 use crate::base::clock::Clock;
@@ -82,7 +82,16 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     tokio::spawn(keeper.clone().keep());
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
     tokio::spawn(tend::save_limits(house.limits.clone(), store.clone(), house.shutdown.clone()));
-    let smtp_context = smtp_context(&house, &store, (&certificates, &resolver), &prepared.config.server.data_dir);
+    let ledger = ledger(&house, &store);
+    let queue = http::Queue {
+        ledger: ledger.clone(),
+        explain: explain::explainer(house.clone(), resolver.clone()),
+        stand: None,
+        steer: None,
+    };
+    // It is set here alone, and once.
+    let _ = http.queue.set(queue);
+    let smtp_context = smtp_context(&house, ledger, (&certificates, &resolver), &prepared.config.server.data_dir);
     let contexts = Contexts { smtp: smtp_context, http };
     open_doors(&house, smtp, |address, socket, wanted| OpenDoor::open(address, socket, wanted, &contexts))?;
     house.readiness.holds(LISTENERS);
@@ -102,26 +111,31 @@ fn http_context(house: &Arc<House>, metrics: Metrics) -> http::Context {
         metrics,
         status: Arc::new(move || asked.status()),
         settings: Arc::new(move || of.settings()),
+        queue: Arc::default(),
         clock: Clock::System,
         random: Random::System,
     }
 }
 
-/// What the SMTP doors stand on, once there is a store to write to.
+/// Where mail is entered, once there is a store to write to.
+fn ledger(house: &House, store: &Arc<Store>) -> Arc<Ledger> {
+    Arc::new(Ledger {
+        store: store.clone(),
+        directory: house.directory.clone(),
+        settings: house.delivery.clone(),
+        clock: Clock::System,
+        random: Random::System,
+    })
+}
+
+/// What the SMTP doors stand on.
 fn smtp_context(
     house: &House,
-    store: &Arc<Store>,
+    ledger: Arc<Ledger>,
     (certificates, resolver): (&Certificates, &Resolver),
     data_dir: &Path,
 ) -> smtpd::Context {
     let (clock, random) = (Clock::System, Random::System);
-    let ledger = Arc::new(Ledger {
-        store: store.clone(),
-        directory: house.directory.clone(),
-        settings: house.delivery.clone(),
-        clock: clock.clone(),
-        random: random.clone(),
-    });
     let deciders = smtpd::Deciders {
         directory: house.directory.clone(),
         logins: house.logins.clone(),

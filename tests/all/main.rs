@@ -41,6 +41,8 @@ mod licences;
 mod limits;
 #[path = "../pipelines.rs"]
 mod pipelines;
+#[path = "../queue_api.rs"]
+mod queue_api;
 #[path = "../rfcs.rs"]
 mod rfcs;
 #[path = "../smtp_model.rs"]
