@@ -18,6 +18,8 @@ mod notify;
 mod password;
 #[path = "daemon/privilege.rs"]
 mod privilege;
+#[path = "daemon/queue.rs"]
+mod queue;
 #[path = "daemon/reload.rs"]
 mod reload;
 #[path = "daemon/secrets.rs"]

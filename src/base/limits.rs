@@ -274,6 +274,21 @@ pub const HTTP_REQUEST_MAX: Duration = Duration::from_secs(30);
 /// A request body, where a resource does not name its own bound.
 pub const HTTP_BODY_BYTES_MAX: usize = 1 << 20;
 
+/// A request body of the API that only steers: names, a filter, a reason.
+pub const API_BODY_BYTES_MAX: usize = 64 << 10;
+
+/// One text in it, or in a query: an address has at most 320 bytes, a reason a few lines.
+pub const API_TEXT_BYTES_MAX: usize = 2_000;
+
+/// Characters of an unknown field's name that are repeated in the answer.
+pub const API_NAME_SHOWN_MAX: usize = 100;
+
+/// How long an operator suspends a destination at most: who means for ever says no time.
+pub const SUSPENSION_MAX: Duration = Duration::from_secs(365 * 86_400);
+
+/// Rows of a page where the caller does not say.
+pub const API_PAGE_ROWS: usize = 20;
+
 /// After this a kept-alive connection is asked to end, and cut one `HTTP_REQUEST_MAX` later: also
 /// the bound for a client that stops reading its answer.
 pub const HTTP_CONNECTION_MAX: Duration = Duration::from_secs(600);

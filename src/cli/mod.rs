@@ -4,20 +4,21 @@
 mod arguments;
 mod backup;
 mod check;
+mod daemon;
+mod explain;
 mod password;
+mod queue;
 mod restore;
 mod serve;
 mod settings;
 mod status;
+mod table;
 
-use crate::config::{Config, Environment, Loaded, Origin, explain};
-use crate::http::control;
-use crate::net::unix_http::{self, NoAnswer};
+use crate::config;
+use crate::config::{Config, Environment, Loaded, Origin};
 use arguments::{Arguments, Command};
 use clap::Parser;
-use hyper::{Method, StatusCode};
-use serde_json::Value;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// sysexits(3) EX_CONFIG: the configuration is wrong, and starting again will not help.
@@ -31,6 +32,8 @@ pub fn main() -> ExitCode {
         Command::Check => check::run(&origin),
         Command::Status { json } => status::run(&origin, json),
         Command::Settings => settings::run(&origin),
+        Command::Queue(what) => queue::run(&origin, what),
+        Command::Explain { from, to, json } => explain::run(&origin, &from, &to, json),
         Command::Password => password::run(),
         Command::Backup { file, with_key } => backup::run(&origin, &file, with_key),
         Command::Restore { file } => restore::run(&origin, &file),
@@ -47,6 +50,8 @@ enum Failure {
     Configuration,
     /// It was told already, in the log or to the terminal.
     Told,
+    /// Who reads our answer has seen enough.
+    Enough,
     /// One sentence that says what happened and what to do.
     Because(String),
 }
@@ -56,10 +61,19 @@ impl Failure {
         Self::Because(why.to_string())
     }
 
+    /// Names what it is about, of several.
+    fn about(self, what: &str) -> Self {
+        match self {
+            Self::Because(why) => Self::Because(format!("{}: {why}", table::plain(what))),
+            other => other,
+        }
+    }
+
     fn report(self) -> ExitCode {
         match self {
             Self::Configuration => ExitCode::from(BAD_CONFIGURATION),
             Self::Told => ExitCode::FAILURE,
+            Self::Enough => ExitCode::SUCCESS,
             Self::Because(why) => {
                 eprintln!("gatepost: {why}");
                 ExitCode::FAILURE
@@ -76,29 +90,20 @@ fn load(origin: &Origin) -> Result<Config, Failure> {
 }
 
 fn explain_on_stderr(loaded: &Loaded) {
-    let colours = if std::io::stderr().is_terminal() { explain::Colours::Always } else { explain::Colours::Never };
-    eprint!("{}", explain::report(loaded, colours));
-}
-
-/// What the running daemon answers to this question. A configuration with mistakes is no reason not to
-/// ask: it was refused, perhaps, and the daemon knows more.
-fn ask(origin: &Origin, path: &str) -> Result<String, Failure> {
-    let loaded = origin.load(&Environment::of_process());
-    explain_on_stderr(&loaded);
-    let socket = loaded.data_dir.ok_or(Failure::Configuration)?.join(control::FILE_NAME);
-    let answer = match wait(unix_http::ask(&socket, Method::GET, path, String::new()))? {
-        Err(NoAnswer::NotRunning(_)) if loaded.config.is_none() => return Err(Failure::Configuration),
-        answer => answer.map_err(Failure::because)?,
+    let colours = if std::io::stderr().is_terminal() {
+        config::explain::Colours::Always
+    } else {
+        config::explain::Colours::Never
     };
-    let text = String::from_utf8_lossy(&answer.body).into_owned();
-    match answer.status {
-        StatusCode::OK => Ok(text),
-        status => Err(Failure::Because(format!("the daemon answered {status}: {text}"))),
-    }
+    eprint!("{}", config::explain::report(loaded, colours));
 }
 
-fn parsed(answer: &str) -> Result<Value, Failure> {
-    serde_json::from_str(answer).map_err(|why| Failure::Because(format!("an unreadable answer: {why}")))
+/// Onto standard output, which may be closed before all is said (`| head`).
+fn show(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(why) if why.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::Enough),
+        done => done.map_err(Failure::because),
+    }
 }
 
 /// A small runtime for a command that has to wait for something.

@@ -1,17 +1,13 @@
 //! `gatepost status`: how the running daemon is, by its own account.
 
-use super::{Failure, ask, parsed};
+use super::daemon::Daemon;
+use super::{Failure, show};
 use crate::config::Origin;
 use serde_json::Value;
 
 pub fn run(origin: &Origin, json: bool) -> Result<(), Failure> {
-    let answer = ask(origin, "/api/v1/status")?;
-    if json {
-        println!("{answer}");
-    } else {
-        print!("{}", sentences(&parsed(&answer)?));
-    }
-    Ok(())
+    let answer = Daemon::of(origin)?.get("/api/v1/status")?;
+    show(&if json { format!("{answer}\n") } else { sentences(&answer) })
 }
 
 /// The answer for people.

@@ -8,6 +8,7 @@ mod build;
 mod directory;
 mod doors;
 mod drain;
+mod explain;
 mod happenings;
 mod house;
 mod lock;

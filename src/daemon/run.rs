@@ -9,7 +9,7 @@ use super::drain::Behind;
 use super::master_key::{self, Provenance};
 use super::reload::Reloader;
 use super::way_out::WayOut;
-use super::{NotStarted, drain, notify, welcome};
+use super::{NotStarted, drain, explain, notify, welcome};
 use crate::base::backoff::Backoff;
 use crate::base::budget::Budget;
 use crate::base::clock::Clock;
@@ -83,10 +83,16 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     tokio::spawn(house.clone().watch_store(store.clone()));
     tokio::spawn(keeper.clone().keep());
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
-    let pulse = tend::heartbeat::pulse(&store);
-    tokio::spawn(tend::heartbeat(store.clone(), lease.clone(), pulse, house.shutdown.clone()));
     tokio::spawn(tend::save_limits(house.limits.clone(), store.clone(), house.shutdown.clone()));
     let way_out = Arc::new(WayOut::open(&house, &store, &lease, &resolver).await?);
+    let queue = http::Queue {
+        ledger: way_out.ledger.clone(),
+        explain: explain::explainer(house.clone(), resolver.clone()),
+        stand: None,
+        steer: None,
+    };
+    // It is set here alone, and once.
+    let _ = http.queue.set(queue);
     let smtp_context =
         smtp_context(&house, &way_out.ledger, (&certificates, &resolver), &prepared.config.server.data_dir);
     let contexts = Contexts { smtp: smtp_context, http };
@@ -117,12 +123,13 @@ fn http_context(house: &Arc<House>, metrics: Metrics) -> http::Context {
         metrics,
         status: Arc::new(move || asked.status()),
         settings: Arc::new(move || of.settings()),
+        queue: Arc::default(),
         clock: Clock::System,
         random: Random::System,
     }
 }
 
-/// What the SMTP doors stand on, once there is a store to write to.
+/// What the SMTP doors stand on.
 fn smtp_context(
     house: &House,
     ledger: &Arc<Ledger>,

@@ -28,14 +28,18 @@ impl Caller {
 }
 
 /// A handler that takes this argument is for super_admin alone.
-pub struct SuperAdmin;
+pub struct SuperAdmin {
+    /// Who, for events and reasons: `root`, `uid 990`.
+    pub by: String,
+}
 
 impl<S: Sync> FromRequestParts<S> for SuperAdmin {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         match parts.extensions.get::<Caller>() {
-            Some(Caller::Control(_)) => Ok(Self),
+            Some(Caller::Control(0)) => Ok(Self { by: "root".to_owned() }),
+            Some(Caller::Control(uid)) => Ok(Self { by: format!("uid {uid}") }),
             Some(Caller::Stranger(_)) => Err(stranger()),
             Some(Caller::Anonymous) | None => Err(ApiError::new(
                 Kind::Authentication,

@@ -94,6 +94,11 @@ impl ApiError {
         Self::new(Kind::Internal, "internal", "this is our fault; the log tells more under this request id")
     }
 
+    #[cfg(test)]
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The answer for this one request.
     pub(super) fn written_for(&self, request: &RequestId) -> Response {
         let mut error = json!({

@@ -2,6 +2,7 @@
 
 use crate::base::metrics::{CONNECTIONS_CUT, HTTP_REQUESTS, HTTP_SECONDS};
 use crate::base::observe::Happening;
+use crate::store::StoreError;
 use axum::http::{Method, StatusCode};
 use std::time::Duration;
 
@@ -42,6 +43,21 @@ pub(super) struct StrangerRefused {
 impl Happening for StrangerRefused {
     fn record(self) {
         tracing::warn!(uid = self.uid, "a user who may not asked on the control socket");
+    }
+}
+
+/// The store did not do what a request needed.
+pub(super) struct StoreRefused<'a> {
+    pub error: &'a StoreError,
+}
+
+impl Happening for StoreRefused<'_> {
+    fn record(self) {
+        if self.error.is_temporary() {
+            tracing::warn!(error = %self.error, "a request could not be answered");
+        } else {
+            tracing::error!(error = %self.error, "a request could not be answered");
+        }
     }
 }
 

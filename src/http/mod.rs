@@ -1,9 +1,12 @@
 //! The HTTP doors: health, metrics and the API, on the addresses of `[[http]]` and on the control
 //! socket, with one router for both. Who asks decides what is answered.
 
+mod api;
 pub mod auth;
 pub mod control;
+pub mod destinations;
 pub mod error;
+pub mod explain;
 mod happenings;
 mod health;
 mod router;
@@ -11,5 +14,6 @@ pub mod server;
 pub mod settings;
 pub mod status;
 
+pub use api::{Queue, QueueCell};
 pub use router::Context;
 pub use server::{OpenListener, open};

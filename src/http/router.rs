@@ -1,6 +1,7 @@
 //! Which path leads where, and what every request gets on its way: an id, a deadline, a net under
 //! panics, one shape for errors, a line and a number.
 
+use super::api::{self, QueueCell};
 use super::auth::{self, Caller, SuperAdmin};
 use super::error::ApiError;
 use super::happenings::{HandlerBroke, RequestServed, StrangerRefused};
@@ -38,6 +39,7 @@ pub struct Context {
     pub status: Arc<dyn Fn() -> Status + Send + Sync>,
     /// The configuration in force.
     pub settings: Arc<dyn Fn() -> Settings + Send + Sync>,
+    pub queue: QueueCell,
     pub clock: Clock,
     pub random: Random,
 }
@@ -67,7 +69,8 @@ pub(super) fn router(context: &Context, place: &Place<'_>) -> Router {
         routes = routes
             .route("/api/v1/version", get(version))
             .route("/api/v1/status", get(status))
-            .route("/api/v1/settings", get(settings));
+            .route("/api/v1/settings", get(settings))
+            .merge(api::routes());
     }
     finish(routes, context)
 }
@@ -188,6 +191,7 @@ mod tests {
             metrics: Metrics::start(),
             status: Arc::new(status),
             settings: Arc::new(|| status::Settings { generation: 1, settings: vec![] }),
+            queue: QueueCell::default(),
             clock: Clock::System,
             random: Random::seeded(1),
         }

@@ -156,6 +156,7 @@ impl Web {
             status: Arc::new(status),
             settings: Arc::new(|| status::Settings { generation: 3, settings: vec![] }),
             clock: Clock::System,
+            queue: std::sync::Arc::default(),
             random: Random::System,
         }
     }

@@ -49,6 +49,8 @@ mod limits;
 mod pipelines;
 #[path = "../queue.rs"]
 mod queue;
+#[path = "../queue_api.rs"]
+mod queue_api;
 #[path = "../rfcs.rs"]
 mod rfcs;
 #[path = "../smtp_model.rs"]

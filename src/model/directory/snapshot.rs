@@ -60,6 +60,7 @@ impl<K: Hash + Eq, T> Shelf<K, T> {
 pub struct Directory {
     pub(super) version: i64,
     pub(super) tenants: HashMap<Name, Tenant>,
+    pub(super) tenant_names: HashMap<TenantId, Name>,
     pub(super) tenant_limits: HashMap<Name, TenantLimits>,
     pub(super) relays: Shelf<Name, Relay>,
     /// Of the file alone: addresses and rules are the operator's.
@@ -89,6 +90,11 @@ impl Directory {
     /// The living tenant of this name. One that only the file names may not be in the store yet.
     pub fn tenant(&self, name: &Name) -> Option<&Tenant> {
         self.tenants.get(name)
+    }
+
+    /// The name of a living tenant.
+    pub fn tenant_named(&self, id: &TenantId) -> Option<&Name> {
+        self.tenant_names.get(id)
     }
 
     /// What the file lets this tenant send; none where it does not say.
