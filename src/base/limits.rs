@@ -284,7 +284,7 @@ pub const API_TEXT_BYTES_MAX: usize = 2_000;
 pub const API_NAME_SHOWN_MAX: usize = 100;
 
 /// How long an operator suspends a destination at most: who means for ever says no time.
-pub const SUSPENSION_MAX: Duration = Duration::from_secs(365 * 86_400);
+pub const SUSPENSION_BY_HAND_MAX: Duration = Duration::from_secs(365 * 86_400);
 
 /// Rows of a page where the caller does not say.
 pub const API_PAGE_ROWS: usize = 20;

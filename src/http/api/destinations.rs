@@ -150,7 +150,7 @@ fn nothing_is_delivered() -> ApiError {
 }
 
 fn pause(text: &str) -> Result<Duration, ApiError> {
-    let max = limits::SUSPENSION_MAX;
+    let max = limits::SUSPENSION_BY_HAND_MAX;
     let pause = <Duration as Scalar>::parse(text).ok().filter(|pause| !pause.is_zero() && *pause <= max);
     pause.ok_or_else(|| {
         let message = format!("\"for\" takes a time like \"30m\" or \"2h\", at most {}", Scalar::write(&max));
