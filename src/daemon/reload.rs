@@ -94,7 +94,8 @@ impl Reloader {
     fn try_parts(&self, config: Config, waiting: Vec<String>) -> Result<Tried, String> {
         let shown = build::certificate_sources(&config).read().map_err(|why| why.to_string())?;
         let names = Source::open(&config.dns).map_err(|why| why.to_string())?;
-        let replies = Replies::open(config.delivery.replies.as_deref()).map_err(|why| why.to_string())?;
+        let replies = Replies::open(config.delivery.replies.as_deref())
+            .map_err(|why| format!("delivery.replies cannot be used: {why}"))?;
         let open = self.house.doors();
         let moves = doors::moves(&open, doors::wanted(&config));
         let (mut bound, mut left_out) = (Vec::new(), Vec::new());
@@ -134,9 +135,9 @@ impl Reloader {
         for why in &left_out {
             DoorLeftOut { why }.record();
         }
-        let generation = self.house.take_up(config, left_out);
+        let generation = self.house.take_up(config, replies, left_out);
         self.keeper.refresh().await;
-        self.way_out.reconfigure(&self.house.running.load().config, replies);
+        self.way_out.reconfigure(&self.house.running.load().config);
         Reloaded { generation, opened, changed, closed, waiting: &waiting }.record();
     }
 

@@ -9,7 +9,6 @@ use crate::base::metrics::MAIL_MEMORY;
 use crate::base::random::Random;
 use crate::config::Config;
 use crate::deliver::find::{Finder, Own};
-use crate::deliver::outcome::Replies;
 use crate::deliver::session::{Patience, Surroundings};
 use crate::deliver::sts::Sts;
 use crate::deliver::tls::ClientTls;
@@ -32,7 +31,6 @@ pub struct WayOut {
     pub ledger: Arc<Ledger>,
     running: Running,
     own: Arc<ArcSwap<Own>>,
-    replies: Arc<ArcSwap<Replies>>,
 }
 
 impl WayOut {
@@ -67,19 +65,16 @@ impl WayOut {
             tls: Arc::new(tls),
             patience: Patience::default(),
         };
-        let replies = Replies::open(config.delivery.replies.as_deref()).map_err(NotStarted::misconfigured)?;
-        let replies = Arc::new(ArcSwap::new(replies));
         let pulse = tend::heartbeat::pulse(store);
         let shutdown = house.shutdown.clone();
         tokio::spawn(tend::heartbeat(store.clone(), lease.clone(), pulse.clone(), shutdown.clone()));
-        let parts = Parts { ledger: ledger.clone(), finder, around, replies: replies.clone(), pulse, shutdown };
-        Ok(Self { ledger, running: Dispatch::start(parts), own, replies })
+        let parts = Parts { ledger: ledger.clone(), finder, around, replies: house.replies.clone(), pulse, shutdown };
+        Ok(Self { ledger, running: Dispatch::start(parts), own })
     }
 
     /// What waits goes by the new configuration from its next try on.
-    pub fn reconfigure(&self, config: &Config, replies: Arc<Replies>) {
+    pub fn reconfigure(&self, config: &Config) {
         self.own.store(Arc::new(own(config)));
-        self.replies.store(replies);
         self.ledger.ready.room.resize(usize::try_from(config.delivery.memory).unwrap_or(usize::MAX));
         self.running.reconfigure();
     }

@@ -1,6 +1,8 @@
 //! The only way out: everything that leaves is accepted here, whoever wrote it.
 
 mod complete;
+mod happenings;
+mod report;
 
 use crate::base::id::{self, MessageId};
 use crate::base::limits;
@@ -15,7 +17,7 @@ use crate::model::intake::Intake;
 use crate::policy::routes;
 use crate::queue::accept::{self, Acceptance, Destined, Discarded, Entry, Mode, Planned, Seating};
 use crate::queue::ledger::{Ledger, tenant_id};
-use crate::queue::settings;
+use crate::queue::{settings, simulator};
 use crate::smtp::reply::Reply;
 use crate::store::Change;
 use std::sync::Arc;
@@ -48,14 +50,14 @@ impl Outward {
         let id: MessageId = id::new(now, &self.ledger.random);
         let header = Header::read(&intake.message);
         let domain = domain_of(&directory, intake, &header)?;
-        let (deliveries, discarded) = destinations(&directory, intake, &domain.value)?;
+        let (deliveries, discarded) = destinations(&directory, intake, &domain.value.relay)?;
         let (prepared, given_id) = complete::complete(intake, &header, &id, &domain.value.name);
         let acceptance = Acceptance {
             id: id.clone(),
             tenant: tenant_id(&directory, &domain.tenant)?,
             from_domain: domain.value.name.clone(),
             header_id: header_id(&header, given_id),
-            mode: mode(&settings, &domain.value, submitter(&directory, intake)),
+            mode: mode(&settings, &domain.value.relay, submitter(&directory, intake)),
             prepared,
             deliveries,
             discarded,
@@ -80,11 +82,11 @@ fn submitter<'a>(directory: &'a Directory, intake: &Intake) -> Option<&'a Creden
     directory.credential(login).map(|credential| &credential.value)
 }
 
-fn mode(settings: &settings::Settings, domain: &Domain, submitter: Option<&Credential>) -> Mode {
+fn mode(settings: &settings::Settings, via: &Via, submitter: Option<&Credential>) -> Mode {
     if submitter.is_some_and(|credential| credential.sandbox) {
         return Mode::Sandbox;
     }
-    match (settings.mode, &domain.relay) {
+    match (settings.mode, via) {
         (settings::Mode::Sandbox, _) | (_, Via::Sandbox) => Mode::Sandbox,
         (settings::Mode::Live, Via::Direct | Via::Relay(_)) => Mode::Live,
     }
@@ -99,12 +101,12 @@ fn header_id(header: &Header<'_>, given: Option<String>) -> String {
 fn destinations<'a>(
     directory: &Directory,
     intake: &'a Intake,
-    from: &Domain,
+    via: &Via,
 ) -> Result<(Vec<Destined<'a>>, Vec<Discarded<'a>>), Reply> {
     let (mut ways, mut discarded) = (Vec::with_capacity(intake.envelope.recipients.len()), Vec::new());
     for recipient in &intake.envelope.recipients {
-        match routes::resolve(directory, &intake.hop.by, &recipient.address).answer() {
-            Ok(None) => ways.push(away(from, recipient)),
+        match routes::resolve_outgoing(directory, &intake.hop.by, &recipient.address).answer() {
+            Ok(None) => ways.push(away(via, recipient)),
             Ok(Some(decision)) if decision.hops().is_empty() => {
                 discarded.push(Discarded { recipient, rule: decision.rule.to_string() });
             }
@@ -116,9 +118,10 @@ fn destinations<'a>(
     Ok((ways, discarded))
 }
 
-/// To the world, the way that the sender's domain takes.
-fn away<'a>(from: &Domain, recipient: &'a Recipient) -> Destined<'a> {
-    let hop = match &from.relay {
+/// To the world, the way that the sender's domain takes; no relay gets what only plays the world.
+fn away<'a>(via: &Via, recipient: &'a Recipient) -> Destined<'a> {
+    let hop = match via {
+        _ if simulator::is_played(&recipient.address) => NextHop::Mx,
         Via::Relay(name) => NextHop::Relay(name.clone()),
         Via::Direct | Via::Sandbox => NextHop::Mx,
     };

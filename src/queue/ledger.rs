@@ -18,7 +18,7 @@ use crate::model::intake::Intake;
 use crate::model::message::Message;
 use crate::model::name::Name;
 use crate::smtp::reply::Reply;
-use crate::store::{Store, StoreError};
+use crate::store::{Change, Store, StoreError};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 
@@ -63,6 +63,11 @@ impl Ledger {
                 Err(refusal(&error))
             }
         }
+    }
+
+    /// Commits rows that are of no new message.
+    pub async fn write(&self, change: Change) -> Result<(), Reply> {
+        self.store.write(change).await.map(|_| ()).map_err(|error| refusal(&error))
     }
 }
 

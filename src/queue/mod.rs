@@ -1,6 +1,7 @@
 //! The life of a delivery, from acceptance to its end.
 
 pub mod accept;
+pub mod bounce;
 pub mod course;
 pub mod details;
 pub mod fair;

@@ -51,6 +51,8 @@ mod pipelines;
 mod queue;
 #[path = "../queue_api.rs"]
 mod queue_api;
+#[path = "../reports.rs"]
+mod reports;
 #[path = "../rfcs.rs"]
 mod rfcs;
 #[path = "../smtp_model.rs"]

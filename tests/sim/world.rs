@@ -57,7 +57,7 @@ hostname = "mail.house.example"
 [delivery]
 retry = ["1m", "5m", "15m", "1h", "2h"]
 expire = "2d"
-delay_warning = "4h"
+delay_report = "4h"
 connections_per_destination = 3
 connections = 12
 recipients_per_transaction = 4

@@ -151,12 +151,12 @@ impl Survey<'_> {
         let config = self.config;
         let delivery = &config.delivery;
         let text = |time: &std::time::Duration| time.write().unwrap_or_default();
-        if let Some(warning) = delivery.delay_warning.filter(|warning| *warning >= delivery.expire)
-            && self.source.is_given("delivery.delay_warning")
+        if let Some(warning) = Some(delivery.delay_report).filter(|report| *report >= delivery.expire)
+            && self.source.is_given("delivery.delay_report")
         {
             let expire = self.place("delivery.expire");
             let message = format!("nobody is ever warned after {}", text(&warning));
-            self.warning("delivery.delay_warning", message, |finding| {
+            self.warning("delivery.delay_report", message, |finding| {
                 finding.label("by then the message has bounced").also(expire, "how long it is tried")
             });
         }

@@ -84,8 +84,8 @@ impl Dispatch {
 
     /// Has it waited so long that its sender may wonder, and was not told yet?
     fn is_late(&self, delivery: &Delivery, now: Time) -> bool {
-        let after = self.settings().delay_warning;
-        delivery.warned_at.is_none() && after.is_some_and(|after| now.since(delivery.created_at) >= after)
+        let after = self.settings().delay_report;
+        delivery.warned_at.is_none() && !after.is_zero() && now.since(delivery.created_at) >= after
     }
 
     /// One report for all deliveries of a message that ended together.

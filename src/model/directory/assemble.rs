@@ -61,6 +61,7 @@ impl Directory {
                 assembly.troubles.push(Trouble { what: "key", name: key.name.clone(), id, consequence, why });
             }
         }
+        assembly.made.note_who_takes_mail();
         (assembly.made, assembly.troubles)
     }
 }

@@ -14,11 +14,11 @@ use crate::model::mailbox::Mailbox;
 use crate::model::name::Name;
 use crate::model::people::Tenant;
 use crate::model::relay::Relay;
-use crate::model::route::Route;
+use crate::model::route::{Recipient, Route};
 use crate::model::source;
 use crate::model::tenant::TenantLimits;
 use arc_swap::{ArcSwap, Guard};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -77,6 +77,8 @@ pub struct Directory {
     /// The mailbox whose answers come back to it: the first that names it.
     pub(super) reply_domains: HashMap<DomainName, usize>,
     pub(super) routes: Vec<Entry<Route>>,
+    /// Domains of ours with somebody behind an address of theirs.
+    pub(super) receiving: HashSet<DomainName>,
     pub(super) webhooks: Shelf<String, Webhook>,
     pub(super) keys: HashMap<KeyId, LiveKey>,
 }
@@ -114,6 +116,27 @@ impl Directory {
     /// Is mail for this domain taken in? Our domains, and those that answers to tickets come back to.
     pub fn serves(&self, name: &DomainName) -> bool {
         self.domain(name).is_some() || self.reply_domains.contains_key(name)
+    }
+
+    /// Is there a mailbox, a reply domain or a route for any address of this domain of ours? One without is
+    /// only sent from: its mailboxes are elsewhere, where its MX says.
+    pub fn takes_mail(&self, name: &DomainName) -> bool {
+        self.receiving.contains(name) || self.reply_domains.contains_key(name)
+    }
+
+    pub(super) fn note_who_takes_mail(&mut self) {
+        let mut receiving: HashSet<_> = self.mailboxes().iter().map(|m| m.value.address.domain().clone()).collect();
+        for domain in self.domains() {
+            let may_match = |route: &Entry<Route>| match &route.value.recipient {
+                Recipient::Address(address) => address.domain() == &domain.value.name,
+                Recipient::Domain(name) => *name == domain.value.name,
+                Recipient::Pattern(pattern) => pattern.may_match_in(&domain.value.name),
+            };
+            if self.routes_for(&domain.tenant).any(may_match) {
+                receiving.insert(domain.value.name.clone());
+            }
+        }
+        self.receiving = receiving;
     }
 
     /// The credential of a login, exactly as it is written.
