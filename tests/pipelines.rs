@@ -183,6 +183,8 @@ impl House {
             store: store.clone(),
             directory: Arc::new(DirectoryHandle::new(assembled(&config, &store.directory_rows().await.unwrap()))),
             settings: Arc::new(ArcSwap::from_pointee(config.delivery)),
+            ready: crate::stores::ready(),
+            lease: crate::stores::lease(),
             clock: Clock::set(NOW),
             random: Random::System,
         });

@@ -67,6 +67,8 @@ impl House {
             store: Arc::new(store),
             directory: Arc::new(DirectoryHandle::new(directory)),
             settings: Arc::new(ArcSwap::from_pointee(config.delivery)),
+            ready: crate::stores::ready(),
+            lease: crate::stores::lease(),
             clock: Clock::System,
             random: mails.random.clone(),
         };

@@ -73,6 +73,8 @@ impl House {
             store,
             directory: Arc::new(DirectoryHandle::new(directory)),
             settings: Arc::new(ArcSwap::from_pointee(config.delivery)),
+            ready: crate::stores::ready(),
+            lease: crate::stores::lease(),
             clock: mails.clock.clone(),
             random: Random::System,
         });

@@ -52,6 +52,8 @@ fn deciders_in(directory: &Path) -> smtpd::Deciders {
         read_connections: 1,
         write_connections: 1,
         master_key: Secret::new(vec![7; 32]),
+        ready: crate::stores::ready(),
+        lease: crate::stores::lease(),
         clock: clock.clone(),
         random: Random::System,
     };
@@ -95,7 +97,7 @@ impl House {
             context: smtpd::Context {
                 certificates,
                 deciders,
-                bodies: Budget::new(1 << 20),
+                bodies: Budget::new(1 << 20, "test"),
                 clock: Clock::System,
                 random: Random::System,
                 transcripts: directory.path().join("transcripts"),

@@ -28,8 +28,8 @@ mod clients;
 mod config;
 #[path = "../daemon.rs"]
 mod daemon;
-// #[path = "../delivery.rs"]
-// mod delivery;
+#[path = "../delivery.rs"]
+mod delivery;
 #[path = "../deployment.rs"]
 mod deployment;
 #[path = "../directory.rs"]
@@ -55,6 +55,8 @@ mod queue_api;
 mod reports;
 #[path = "../rfcs.rs"]
 mod rfcs;
+#[path = "../sim.rs"]
+mod sim;
 #[path = "../smtp_model.rs"]
 mod smtp_model;
 #[path = "../store_backup.rs"]

@@ -3,9 +3,13 @@
 
 use crate::mails::Mails;
 use crate::postgres::Cluster;
-use gatepost::base::clock::Clock;
+use gatepost::base::budget::Budget;
+use gatepost::base::clock::{Clock, Time};
+use gatepost::base::id;
 use gatepost::base::random::Random;
 use gatepost::base::secret::Secret;
+use gatepost::model::delivery::Lease;
+use gatepost::queue::ready::Ready;
 use gatepost::store::dialect::{Engine, Location};
 use gatepost::store::open::Opening;
 use gatepost::store::writer::Health;
@@ -13,6 +17,7 @@ use gatepost::store::{Store, StoreError};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor, Row};
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long anything here may take before the test says what it waited for.
@@ -43,6 +48,15 @@ macro_rules! on_both {
     };
 }
 pub(crate) use on_both;
+
+/// Memory that nobody delivers from: whatever comes in waits in the store.
+pub fn ready() -> Arc<Ready> {
+    Ready::new(100, Budget::new(1 << 20, "test"))
+}
+
+pub fn lease() -> Lease {
+    Lease { node: id::new(Time::default(), &Random::System), epoch: 1 }
+}
 
 /// One place for a store: an empty folder, or an empty database of its own.
 pub struct Fresh {
