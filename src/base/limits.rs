@@ -443,6 +443,10 @@ pub const DNS_LOOKUP_MAX: Duration = Duration::from_secs(20);
 /// `DNS_LOOKUP_MAX` is for asking without proofs.
 pub const DNS_PROOF_MAX: Duration = Duration::from_secs(7);
 
+/// Questions with proof after which all that was proven is forgotten: each leaves up to eight entries of about
+/// 150 bytes.
+pub const DNS_PROOFS_MAX: u64 = 20_000;
+
 /// How long servers that strip DNSSEC signatures are not asked for them again.
 pub const DNS_STRIPPING_KEPT: Duration = Duration::from_secs(600);
 

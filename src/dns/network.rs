@@ -12,6 +12,7 @@ use super::{Answer, Asked, Care, Data, Failure, Kind, MailHost, Proof, Tlsa};
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::mail::domain_name::DomainName;
+use arc_swap::ArcSwap;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::lookup::Lookup;
@@ -21,6 +22,7 @@ use hickory_resolver::proto::dnssec::{self, TrustAnchors};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::{Instant, timeout};
 
@@ -41,7 +43,7 @@ impl std::str::FromStr for Anchors {
 
 pub struct Network {
     plain: Pool,
-    proving: Pool,
+    proving: Proving,
     /// Until then the servers count as ones that strip signatures.
     stripping: Mutex<Option<Instant>>,
 }
@@ -77,7 +79,7 @@ impl Network {
     fn asking(servers: &[NameServerConfig], anchors: &Anchors) -> Result<Self, NetError> {
         Ok(Self {
             plain: Pool::asking(servers, None)?,
-            proving: Pool::asking(servers, Some(anchors))?,
+            proving: Proving::asking(servers, anchors)?,
             stripping: Mutex::new(None),
         })
     }
@@ -93,7 +95,7 @@ impl Network {
     }
 
     async fn prove(&self, name: Name, kind: Kind) -> Asked {
-        let found = timeout(limits::DNS_PROOF_MAX, self.proving.lookup(&name, record_type(kind))).await;
+        let found = timeout(limits::DNS_PROOF_MAX, self.proving.pool().lookup(&name, record_type(kind))).await;
         let failed = match found {
             Ok(found @ Ok(_)) => return asked(found, kind),
             Ok(Err(why)) if says_something(&why) => return asked(Err(why), kind),
@@ -114,7 +116,7 @@ impl Network {
     /// Do proofs come through these servers at all? What the root says of itself is signed since 2010; a
     /// proof of it is kept as long as the root allows.
     async fn root(&self) -> Root {
-        match timeout(limits::DNS_PROOF_MAX, self.proving.lookup(&Name::root(), RecordType::SOA)).await {
+        match timeout(limits::DNS_PROOF_MAX, self.proving.pool().lookup(&Name::root(), RecordType::SOA)).await {
             Ok(Ok(found)) if found.answers().iter().any(|record| record.proof == dnssec::Proof::Secure) => Root::Proven,
             Ok(Ok(_) | Err(NetError::Dns(_))) => Root::Stripped,
             Ok(Err(_)) | Err(_) => Root::Silent,
@@ -141,6 +143,33 @@ enum Root {
     Silent,
 }
 
+/// The pool that proves, made anew from time to time: the library keeps what it proved in a table of a million
+/// entries for each resolver, and takes no other bound.
+struct Proving {
+    servers: Vec<NameServerConfig>,
+    anchors: Anchors,
+    pool: ArcSwap<Pool>,
+    asked: AtomicU64,
+}
+
+impl Proving {
+    fn asking(servers: &[NameServerConfig], anchors: &Anchors) -> Result<Self, NetError> {
+        let pool = ArcSwap::from_pointee(Pool::asking(servers, Some(anchors))?);
+        Ok(Self { servers: servers.to_vec(), anchors: anchors.clone(), pool, asked: AtomicU64::new(0) })
+    }
+
+    fn pool(&self) -> Arc<Pool> {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        if asked.is_multiple_of(limits::DNS_PROOFS_MAX) {
+            // One that cannot be made leaves the old one for another round.
+            if let Ok(fresh) = Pool::asking(&self.servers, Some(&self.anchors)) {
+                self.pool.store(Arc::new(fresh));
+            }
+        }
+        self.pool.load_full()
+    }
+}
+
 /// The same question to the same servers, one way.
 struct Pool {
     /// All servers as one: hickory asks the quickest, and another when one is silent.
@@ -161,9 +190,9 @@ impl Pool {
 
     async fn lookup(&self, name: &Name, wanted: RecordType) -> Result<Lookup, NetError> {
         let mut found = self.all.lookup(name.clone(), wanted).await;
-        // One server that is broken, or does not serve us, is no reason to give up; the C library asks the
-        // next one too.
-        if matches!(found, Err(NetError::Dns(DnsError::ResponseCode(_)))) {
+        // One server that is broken, does not serve us, or strips signatures as its neighbours do not, is no
+        // reason to give up; the C library asks the next one too.
+        if matches!(found, Err(NetError::Dns(DnsError::ResponseCode(_) | DnsError::DnssecBogus))) {
             for one in &self.each {
                 found = one.lookup(name.clone(), wanted).await;
                 if found.is_ok() || found.as_ref().is_err_and(says_something) {

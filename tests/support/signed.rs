@@ -48,7 +48,16 @@ pub struct Dns {
     pub asked: Arc<Mutex<Vec<(String, RecordType)>>>,
     anchors: Anchors,
     rule: Arc<Mutex<Rule>>,
+    behind: Behind,
     _servers: [Server<Catalog>; 2],
+}
+
+/// The servers that know: of the root, and of the zones with these origins.
+#[derive(Clone)]
+struct Behind {
+    top: SocketAddr,
+    leaves: SocketAddr,
+    origins: Arc<[Name]>,
 }
 
 impl Dns {
@@ -69,13 +78,18 @@ impl Dns {
         let anchors = format!(". 300 IN DNSKEY {}\n", key.unwrap()).parse().unwrap();
         let (top, top_at) = serve(top).await;
         let (leaves, leaves_at) = serve(leaves).await;
-        let front = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let at = front.local_addr().unwrap();
+        let behind =
+            Behind { top: top_at, leaves: leaves_at, origins: zones.iter().map(|(at, ..)| full(at)).collect() };
         let untouched: Rule = Arc::new(|_, _| Fate::Untouched);
         let (asked, rule) = (Arc::default(), Arc::new(Mutex::new(untouched)));
-        let origins = zones.iter().map(|(origin, ..)| full(origin)).collect();
-        tokio::spawn(answer_all(Arc::new(front), [top_at, leaves_at], origins, Arc::clone(&asked), Arc::clone(&rule)));
-        Self { at, asked, anchors, rule, _servers: [top, leaves] }
+        let at = open(&behind, &asked, &rule).await;
+        Self { at, asked, anchors, rule, behind, _servers: [top, leaves] }
+    }
+
+    /// Another server for the same zones, whose answers fare like this.
+    pub async fn beside(&self, rule: impl Fn(&str, RecordType) -> Fate + Send + Sync + 'static) -> SocketAddr {
+        let rule: Rule = Arc::new(rule);
+        open(&self.behind, &self.asked, &Arc::new(Mutex::new(rule))).await
     }
 
     /// From now on answers fare like this, by the name (with its root dot) and type asked for.
@@ -84,7 +98,12 @@ impl Dns {
     }
 
     pub fn resolver(&self) -> Resolver {
-        Resolver::new(Source::trusting(&[Address(self.at)], &self.anchors).unwrap())
+        self.resolver_of(&[self.at])
+    }
+
+    pub fn resolver_of(&self, servers: &[SocketAddr]) -> Resolver {
+        let servers: Vec<_> = servers.iter().copied().map(Address).collect();
+        Resolver::new(Source::trusting(&servers, &self.anchors).unwrap())
     }
 
     pub fn questions(&self) -> usize {
@@ -164,13 +183,16 @@ async fn serve(catalog: Catalog) -> (Server<Catalog>, SocketAddr) {
     (server, at)
 }
 
-async fn answer_all(
-    front: Arc<UdpSocket>,
-    [top, leaves]: [SocketAddr; 2],
-    origins: Vec<Name>,
-    asked: Arc<Mutex<Vec<(String, RecordType)>>>,
-    rule: Arc<Mutex<Rule>>,
-) {
+type Asked = Arc<Mutex<Vec<(String, RecordType)>>>;
+
+async fn open(behind: &Behind, asked: &Asked, rule: &Arc<Mutex<Rule>>) -> SocketAddr {
+    let front = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let at = front.local_addr().unwrap();
+    tokio::spawn(answer_all(Arc::new(front), behind.clone(), Arc::clone(asked), Arc::clone(rule)));
+    at
+}
+
+async fn answer_all(front: Arc<UdpSocket>, behind: Behind, asked: Asked, rule: Arc<Mutex<Rule>>) {
     let mut packet = [0; 4096];
     loop {
         let Ok((bytes, from)) = front.recv_from(&mut packet).await else { continue };
@@ -179,7 +201,7 @@ async fn answer_all(
         asked.lock().unwrap().push((name.to_ascii(), kind));
         // RFC 4035 3.1.4.1: a delegation is signed by the parent.
         let below = |origin: &&Name| origin.zone_of(&name) && (kind != RecordType::DS || **origin != name);
-        let server = if origins.iter().any(|origin| below(&origin)) { leaves } else { top };
+        let server = if behind.origins.iter().any(|origin| below(&origin)) { behind.leaves } else { behind.top };
         let fate = rule.lock().unwrap().clone()(&name.to_ascii().to_ascii_lowercase(), kind);
         let (front, packet) = (Arc::clone(&front), packet[..bytes].to_vec());
         tokio::spawn(async move {

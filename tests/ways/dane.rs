@@ -141,6 +141,7 @@ async fn trap_45_signed_zones_give_dane_and_unsigned_ones_do_not() {
     let finder = finder(dns.resolver());
     for (domain, tls) in [
         ("good.test", "dane"),
+        ("mx.good.test", "dane"),
         ("plain.test", "opportunistic"),
         ("far.test", "dane"),
         ("insecure.test", "opportunistic"),

@@ -100,6 +100,21 @@ async fn a_server_that_strips_signatures_delays_no_mail() {
 }
 
 #[tokio::test]
+async fn one_server_of_two_that_strips_signatures_does_no_harm() {
+    let dns = dns().await;
+    let strips = dns.beside(|_, _| Fate::Stripped).await;
+    for servers in [[strips, dns.at], [dns.at, strips]] {
+        let resolver = dns.resolver_of(&servers);
+        for _ in 0..3 {
+            assert_eq!(proof_of_mx(&resolver, "good.test").await, Ok(Proof::Secure));
+            assert_eq!(proof_of_mx(&resolver, "plain.test").await, Ok(Proof::Unproven));
+            let mx = resolver.host(&name("mx.good.test"), Care::Proven).await.unwrap();
+            assert_eq!((mx.addresses.len(), mx.proof), (1, Proof::Secure));
+        }
+    }
+}
+
+#[tokio::test]
 async fn trouble_on_the_way_to_a_proof_is_trouble_and_not_a_lack_of_it() {
     let dns = dns().await;
     dns.fate(|asked, kind| match kind {
