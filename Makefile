@@ -37,6 +37,7 @@ bench:
 	$(CARGO) bench --locked --bench micro
 	$(CARGO) bench --locked --bench writer
 	$(CARGO) bench --locked --bench accept
+	$(CARGO) bench --locked --bench queue
 
 # kill -9 under load, again and again: minutes, so not part of `make test`.
 crash:

@@ -21,7 +21,15 @@ mod nodes;
 mod opening;
 #[path = "store_both/people.rs"]
 mod people;
+#[path = "store_both/plans.rs"]
+mod plans;
+#[path = "store_both/policies.rs"]
+mod policies;
+#[path = "store_both/queue.rs"]
+pub mod queue;
 #[path = "store_both/secrets.rs"]
 mod secrets;
 #[path = "store_both/statements.rs"]
 mod statements;
+#[path = "store_both/waiting.rs"]
+mod waiting;

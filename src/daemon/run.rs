@@ -81,6 +81,8 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     tokio::spawn(house.clone().watch_store(store.clone()));
     tokio::spawn(keeper.clone().keep());
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
+    let pulse = tend::heartbeat::pulse(&store);
+    tokio::spawn(tend::heartbeat(store.clone(), lease.clone(), pulse, house.shutdown.clone()));
     tokio::spawn(tend::save_limits(house.limits.clone(), store.clone(), house.shutdown.clone()));
     let ledger = ledger(&house, &store);
     let queue = http::Queue {

@@ -41,6 +41,8 @@ mod licences;
 mod limits;
 #[path = "../pipelines.rs"]
 mod pipelines;
+#[path = "../queue.rs"]
+mod queue;
 #[path = "../queue_api.rs"]
 mod queue_api;
 #[path = "../rfcs.rs"]
