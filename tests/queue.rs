@@ -57,6 +57,8 @@ impl House {
         let parts = Parts {
             tenants: &config.tenant,
             relays: &config.relay,
+            sources: &config.source,
+            destinations: &config.destination,
             domains: &config.domain,
             credentials: &config.credential,
             mailboxes: &config.mailbox,
