@@ -531,10 +531,16 @@ async fn an_older_backup_is_brought_up_to_date() {
     let source = small_store(directory.path()).await;
     let to = directory.path().join("older");
     back_up(&source, &to, None).await.unwrap();
-    // As a Gatepost before the desk would have made it.
-    let desk = ["contacts", "tickets", "entries", "tags", "ticket_tags"];
+    // As a Gatepost before the desk and the queue would have made it.
+    let desk = ["contacts", "tickets", "entries", "tags", "ticket_tags", "sts_policies", "tls_results"];
     let mut steps: Vec<String> = desk.iter().map(|table| format!("DROP TABLE {table}")).collect();
     steps.extend(desk.iter().map(|table| format!("DELETE FROM backup WHERE name = 'rows of {table}'")));
+    let queue = ["leased", "due", "ready", "by_state", "by_destination"];
+    steps.extend(queue.iter().map(|index| format!("DROP INDEX deliveries_{index}")));
+    let columns = ["stream", "wanted", "warned_at"];
+    steps.extend(columns.iter().map(|column| format!("ALTER TABLE deliveries DROP COLUMN {column}")));
+    steps.push("CREATE INDEX deliveries_waiting ON deliveries (due_at, destination) WHERE finished_at IS NULL".into());
+    steps.push("UPDATE messages SET stream = 'inbound'".into());
     steps.push("DELETE FROM _sqlx_migrations WHERE version > 2".into());
     steps.push("UPDATE backup SET value = '2' WHERE name = 'schema'".into());
     change(&to, &steps.iter().map(String::as_str).collect::<Vec<_>>()).await;
@@ -545,6 +551,10 @@ async fn an_older_backup_is_brought_up_to_date() {
         let all = everything(&target).await;
         assert!(desk.iter().all(|table| all[*table].is_empty()));
         assert_eq!(all["messages"].len(), 1);
+        let mut on = connect(&target).await;
+        let waiting = number(&mut on, "SELECT COUNT(*) FROM deliveries WHERE stream = 'inbound'").await;
+        assert_eq!(waiting as usize, all["deliveries"].len(), "a delivery is of its message's stream");
+        assert_ne!(waiting, 0);
         open(&target).await.close().await;
     }
 }

@@ -38,7 +38,7 @@ impl Pulse {
     }
 
     /// Our row says that we are not this start of this node any more.
-    pub fn is_over(&self) {
+    pub fn end(&self) {
         self.change(|beat| *beat = Beat::Over);
     }
 
@@ -89,9 +89,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_was_replaced_never_comes_back_and_who_is_alone_never_dies() {
         let (replaced, alone) = (Pulse::among_others(), Pulse::alone());
-        replaced.is_over();
+        replaced.end();
         replaced.beat(Instant::now());
-        alone.is_over();
+        alone.end();
         assert!(!replaced.is_alive() && alone.is_alive());
         tokio::time::advance(Duration::from_secs(86_400)).await;
         assert!(!replaced.is_alive() && alone.is_alive());

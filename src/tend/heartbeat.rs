@@ -19,7 +19,11 @@ pub fn pulse(store: &Store) -> Pulse {
 /// drains it still sends, and must still be known to live.
 pub async fn heartbeat(store: Arc<Store>, lease: Lease, pulse: Pulse, shutdown: Shutdown) {
     loop {
-        if store.is_shared() && !beat(&store, &lease, &pulse).await {
+        if store.is_shared() && beat(&store, &lease, &pulse).await == Beat::Over {
+            // Who drains has said goodbye.
+            if shutdown.phase() == Phase::Running {
+                NodeReplaced { epoch: lease.epoch }.record();
+            }
             return;
         }
         let recovered = recover(&store, &lease).await;
@@ -37,20 +41,27 @@ pub async fn heartbeat(store: Arc<Store>, lease: Lease, pulse: Pulse, shutdown: 
     }
 }
 
-/// Says once that we live; false when we are not this start of this node any more.
-async fn beat(store: &Store, lease: &Lease, pulse: &Pulse) -> bool {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beat {
+    /// Said, or to be said again.
+    GoesOn,
+    /// We are not this start of this node any more.
+    Over,
+}
+
+/// Says once that we live.
+async fn beat(store: &Store, lease: &Lease, pulse: &Pulse) -> Beat {
     let begun = Instant::now();
     match tokio::time::timeout(limits::BEAT_MAX, store.beat(lease)).await {
         Ok(Ok(())) => pulse.beat(begun),
         Ok(Err(StoreError::Conflict { .. })) => {
-            pulse.is_over();
-            NodeReplaced { epoch: lease.epoch }.record();
-            return false;
+            pulse.end();
+            return Beat::Over;
         }
         Ok(Err(error)) => BeatMissed { why: &error.to_string(), silent: pulse.silent_for() }.record(),
         Err(_) => BeatMissed { why: "the store gave no answer in time", silent: pulse.silent_for() }.record(),
     }
-    true
+    Beat::GoesOn
 }
 
 /// Takes over everything that dead starts hold, slice by slice; how many deliveries those were.
