@@ -55,6 +55,7 @@ fn delivery(recipient: &str, details: &str) -> Delivery {
         id: id::new(NOW, &random),
         message: id::new(NOW, &random),
         tenant: id::new(NOW, &random),
+        stream: "transactional".into(),
         recipient: recipient.parse().unwrap(),
         destination: "mx:example.net".into(),
         state: State::Leased,
@@ -63,6 +64,8 @@ fn delivery(recipient: &str, details: &str) -> Delivery {
         due_at: NOW,
         expires_at: NOW.plus(Duration::from_secs(5 * 86_400)),
         lease: None,
+        wanted: None,
+        warned_at: None,
         details: details.into(),
         created_at: NOW.minus(Duration::from_secs(4 * 3_600)),
     }

@@ -62,7 +62,7 @@ impl Dispatch {
         if let Some((key, kind)) = local {
             let site = self.sites.get_or_make(key, || {
                 let bounds = bounds(None, limits::LOCAL_WORKERS);
-                Site::new((key.to_owned(), key.to_owned()), kind, &self.ledger.ready.calls, bounds, 1, now)
+                Site::new(key.to_owned(), kind, &self.ledger.ready.calls, bounds, 1, now)
             });
             return self.lead(&course, &site, limits::ROUTE_KEPT_MAX);
         }
@@ -75,7 +75,7 @@ impl Dispatch {
                 let site = self.sites.get_or_make(&key, || {
                     let kind = Kind::Away(Away { way: routed.way, takes: routed.takes });
                     let calls = &self.ledger.ready.calls;
-                    Site::new((key.clone(), routed.name), kind, calls, routed.bounds, routed.recipients_max, now)
+                    Site::new(routed.name, kind, calls, routed.bounds, routed.recipients_max, now)
                 });
                 self.lead(&course, &site, good_for);
             }

@@ -14,7 +14,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(super) struct Site {
-    pub key: String,
     /// For people: the domain or relay that it was first looked up for.
     pub name: String,
     pub kind: Kind,
@@ -98,7 +97,7 @@ pub(super) enum Turn {
 
 impl Site {
     pub fn new(
-        (key, name): (String, String),
+        name: String,
         kind: Kind,
         calls: &Arc<Calls>,
         bounds: Bounds,
@@ -114,7 +113,7 @@ impl Site {
             worked_at: Time::default(),
             used_at: now,
         };
-        Arc::new(Self { key, name, kind, lane: Lane::new(calls), recipients_max, state: Mutex::new(state) })
+        Arc::new(Self { name, kind, lane: Lane::new(calls), recipients_max, state: Mutex::new(state) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

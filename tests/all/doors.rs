@@ -52,8 +52,6 @@ fn deciders_in(directory: &Path) -> smtpd::Deciders {
         read_connections: 1,
         write_connections: 1,
         master_key: Secret::new(vec![7; 32]),
-        ready: crate::stores::ready(),
-        lease: crate::stores::lease(),
         clock: clock.clone(),
         random: Random::System,
     };
@@ -69,6 +67,8 @@ fn deciders_in(directory: &Path) -> smtpd::Deciders {
         store: Arc::new(store.recv().unwrap()),
         directory: handle.clone(),
         settings: Arc::new(ArcSwap::from_pointee(read_json("{}", &[]).unwrap())),
+        ready: crate::stores::ready(),
+        lease: crate::stores::lease(),
         clock: clock.clone(),
         random: Random::System,
     });

@@ -141,7 +141,7 @@ impl World {
             promised: Arc::default(),
             folder,
             dialer,
-            resolver: Resolver::new(Source::Zone(Zone::parse("sim.zone", &zone()).unwrap())),
+            resolver: Resolver::new(Source::Zone(Zone::parse(&zone()).unwrap())),
             tls: Arc::new(ClientTls::with_roots(RootCertStore::empty()).unwrap()),
         }
     }

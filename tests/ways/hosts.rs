@@ -174,6 +174,10 @@ fn relay(host: &str, tls: relay::Tls) -> Relay {
         username: Some("us".to_owned()),
         password: Some(gatepost::base::secret::Secret::new("hunter2".to_owned())),
         verify: true,
+        protocol: relay::Protocol::Smtp,
+        auth: relay::Auth::Auto,
+        connections: None,
+        rate: None,
     }
 }
 
