@@ -304,7 +304,8 @@ fn options_shown_with_their_default_change_nothing() {
         if line.starts_with('[') {
             in_delivery = line == "[delivery]";
         }
-        if in_delivery {
+        // What has no default is an example.
+        if in_delivery && !line.starts_with("replies = ") {
             text.push_str(&format!("{line}\n"));
         }
     }
