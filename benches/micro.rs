@@ -14,6 +14,7 @@ use gatepost::base::password::PasswordHash;
 use gatepost::base::random::Random;
 use gatepost::base::scram::{ITERATIONS, ScramKeys};
 use gatepost::config::{Environment, load::load_text};
+use gatepost::deliver::outcome::{Answer, Phase, Replies};
 use gatepost::mail::address::Address;
 use gatepost::mail::address_list::addresses;
 use gatepost::mail::header::Header;
@@ -39,6 +40,20 @@ fn new_id() -> MessageId {
 #[divan::bench(args = ["someone@example.com", "\"quoted @ one\"@xn--bcher-kva.example", "δοκιμή@παράδειγμα.δοκιμή"])]
 fn parse_address(text: &str) -> Address {
     black_box(text).parse().unwrap()
+}
+
+/// What an answer means: one that a rule of the table's end fits, and one that none fits.
+#[divan::bench(args = [
+    "5.1.1 <bob@example.net>: Recipient address rejected: User unknown in virtual mailbox table",
+    "4.7.650 The mail server [192.0.2.1] has been temporarily rate limited due to IP reputation. For e-mail delivery \
+     information, see https://postmaster.live.com (S775)",
+    "2.9.9 nothing that anyone would know by its words, and long enough to be a line of a reply as they come",
+])]
+fn classify_reply(bencher: Bencher, text: &str) {
+    let replies = Replies::built_in();
+    let status = text.split(' ').next().and_then(|word| word.parse().ok());
+    let answer = Answer { phase: Phase::Rcpt, host: "hotmail-com.olc.protection.outlook.com", code: 550, status, text };
+    bencher.bench(|| replies.classify(black_box(&answer)));
 }
 
 /// What a body costs the thread that hands it in: below the bound it is moved, above it compressed.

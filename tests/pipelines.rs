@@ -3,6 +3,8 @@
 
 #[path = "pipelines/reception.rs"]
 mod reception;
+#[path = "pipelines/reports.rs"]
+mod reports;
 #[path = "pipelines/routes.rs"]
 mod routes;
 #[path = "pipelines/submission.rs"]

@@ -46,6 +46,7 @@ declare! {
     histogram Seconds DNS_SECONDS = "dns_lookup_seconds": "Time of a DNS lookup, by type and outcome; its count is the lookups.";
     counter Count MESSAGES_ACCEPTED = "messages_accepted_total": "Messages taken and on disk, by where they came from.";
     counter Count MESSAGES_NOT_KEPT = "messages_not_kept_total": "Messages that the store did not take; their senders were told to try again.";
+    counter Count REPORTS_DROPPED = "reports_dropped_total": "Reports to senders that had nowhere to go.";
     counter Count LOGINS = "logins_total": "Logins, by how they were taken or why they were refused.";
     counter Count LOGIN_CHECKS = "login_checks_total": "Passwords that were checked against a hash: the dear part of a login.";
     counter Count LOGIN_BANS = "login_bans_total": "Times that addresses were sent away for failed logins.";

@@ -14,6 +14,7 @@ use crate::base::secret::Secret;
 use crate::certs;
 use crate::config::server::{Log, Server};
 use crate::config::{Config, Origin};
+use crate::deliver::outcome::Replies;
 use crate::store::dialect::Location;
 use crate::store::open::Opening;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -23,6 +24,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Everything that was there before the first thread.
 pub(super) struct Prepared {
@@ -34,6 +36,8 @@ pub(super) struct Prepared {
     pub log_file: LogFile,
     pub master_key: Secret<Vec<u8>>,
     pub key_provenance: Provenance,
+    /// What remote servers' answers mean.
+    pub replies: Arc<Replies>,
     /// The quickstart's login.
     pub password: Option<quickstart::Password>,
     _possession: Possession,
@@ -55,6 +59,8 @@ pub(super) fn prepare(origin: Origin, mut config: Config, warnings: &[String]) -
     }
     let (master_key, key_provenance) =
         master_key::read_or_make(config.server.master_key.as_ref(), &config.server.data_dir, &Random::System)?;
+    let replies = Replies::open(config.delivery.replies.as_deref())
+        .map_err(|why| NotStarted::misconfigured(format!("delivery.replies cannot be used: {why}")))?;
     let password = match origin {
         Origin::Quickstart => Some(quickstart::add_login(&mut config, &Random::System)?),
         Origin::File(_) => None,
@@ -67,6 +73,7 @@ pub(super) fn prepare(origin: Origin, mut config: Config, warnings: &[String]) -
         log_file,
         master_key,
         key_provenance,
+        replies,
         password,
         _possession: possession,
     })

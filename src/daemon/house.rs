@@ -10,6 +10,7 @@ use crate::base::random::Random;
 use crate::base::ready::Readiness;
 use crate::base::shutdown::{Phase, Shutdown};
 use crate::config::{Config, Origin};
+use crate::deliver::outcome::Replies;
 use crate::http::status;
 use crate::model::directory::{Directory, DirectoryHandle};
 use crate::policy::limits::Limits;
@@ -33,6 +34,8 @@ pub struct House {
     pub running: ArcSwap<Running>,
     /// How mail is delivered, as the configuration in force says.
     pub delivery: Arc<ArcSwap<queue::settings::Settings>>,
+    /// What remote servers' answers mean.
+    pub replies: Arc<ArcSwap<Replies>>,
     pub limits: Limits,
     pub directory: Arc<DirectoryHandle>,
     pub logins: Arc<Logins>,
@@ -78,6 +81,7 @@ impl House {
             doors: Mutex::new(Vec::new()),
             last_reload: Mutex::default(),
             engine,
+            replies: Arc::new(ArcSwap::new(prepared.replies.clone())),
             delivery: Arc::new(ArcSwap::from_pointee(config.delivery.clone())),
             running: ArcSwap::from_pointee(Running { config, generation: 1, loaded_at: now }),
             limits: Limits::new(clock.clone()),
@@ -93,8 +97,9 @@ impl House {
     }
 
     /// A new configuration is in force, but for these listeners.
-    pub fn take_up(&self, config: Config, left_out: Vec<String>) -> u64 {
+    pub fn take_up(&self, config: Config, replies: Arc<Replies>, left_out: Vec<String>) -> u64 {
         let generation = self.running.load().generation + 1;
+        self.replies.store(replies);
         self.delivery.store(Arc::new(config.delivery.clone()));
         self.running.store(Arc::new(Running { config, generation, loaded_at: self.clock.now() }));
         *self.last_reload() = LastReload { refused: None, left_out };

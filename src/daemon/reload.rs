@@ -17,6 +17,7 @@ use crate::base::random::Random;
 use crate::certs::Certificates;
 use crate::certs::by_name::Shown;
 use crate::config::{Config, Environment, Origin, explain, restart_needed};
+use crate::deliver::outcome::Replies;
 use crate::dns::{Resolver, Source};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -39,6 +40,7 @@ struct Tried {
     waiting: Vec<String>,
     shown: Shown,
     names: Source,
+    replies: Arc<Replies>,
     moves: Moves,
     bound: Vec<(SocketAddr, Wanted, Bound)>,
     left_out: Vec<String>,
@@ -90,6 +92,8 @@ impl Reloader {
     fn try_parts(&self, config: Config, waiting: Vec<String>) -> Result<Tried, String> {
         let shown = build::certificate_sources(&config).read().map_err(|why| why.to_string())?;
         let names = Source::open(&config.dns).map_err(|why| why.to_string())?;
+        let replies = Replies::open(config.delivery.replies.as_deref())
+            .map_err(|why| format!("delivery.replies cannot be used: {why}"))?;
         let open = self.house.doors();
         let moves = doors::moves(&open, doors::wanted(&config));
         let (mut bound, mut left_out) = (Vec::new(), Vec::new());
@@ -108,12 +112,12 @@ impl Reloader {
         self.log_file
             .switch_to(config.server.log_file.as_deref())
             .map_err(|why| format!("server.log_file cannot be opened: {why}"))?;
-        Ok(Tried { config, waiting, shown, names, moves, bound, left_out })
+        Ok(Tried { config, waiting, shown, names, replies, moves, bound, left_out })
     }
 
     /// Nothing here can fail but the taking over of a port from one of our own doors.
     async fn swap(&self, tried: Tried) {
-        let Tried { config, waiting, shown, names, moves, bound, mut left_out } = tried;
+        let Tried { config, waiting, shown, names, replies, moves, bound, mut left_out } = tried;
         self.certificates.swap(shown);
         self.resolver.swap(names);
         self.contexts.smtp.bodies.resize(usize::try_from(config.smtp.body_memory).unwrap_or(usize::MAX));
@@ -129,7 +133,7 @@ impl Reloader {
         for why in &left_out {
             DoorLeftOut { why }.record();
         }
-        let generation = self.house.take_up(config, left_out);
+        let generation = self.house.take_up(config, replies, left_out);
         self.keeper.refresh().await;
         Reloaded { generation, opened, changed, closed, waiting: &waiting }.record();
     }

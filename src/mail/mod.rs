@@ -5,6 +5,7 @@ pub mod address;
 pub mod address_list;
 pub mod date;
 pub mod domain_name;
+pub mod dsn;
 pub mod envelope;
 pub mod header;
 pub mod message;

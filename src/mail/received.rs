@@ -53,9 +53,15 @@ impl Hop {
     /// nobody is told of the others (RFC 5321 7.2).
     pub fn field(&self, id: &MessageId, only: Option<&Address>) -> String {
         let mut field = Folded::begin("Received:");
-        self.write_from(&mut field);
+        // RFC 5321 4.4: who was written here came from nowhere, by no protocol.
+        let is_from_here = self.hello.is_none() && self.address.is_none();
+        if !is_from_here {
+            self.write_from(&mut field);
+        }
         field.add(format_args!("by {}", self.by));
-        field.add(format_args!("with {}", self.protocol.word()));
+        if !is_from_here {
+            field.add(format_args!("with {}", self.protocol.word()));
+        }
         if let Some((version, suite)) = &self.tls {
             field.add(format_args!("({} {})", plain(version), plain(suite)));
         }
@@ -196,7 +202,7 @@ mod tests {
             )
         );
         bare.address = None;
-        assert!(bare.field(&id, None).starts_with("Received: from unknown by mail.example.com with"));
+        assert!(bare.field(&id, None).starts_with("Received: by mail.example.com id "));
     }
 
     #[test]

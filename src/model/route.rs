@@ -10,6 +10,7 @@ use crate::base::settings::{
 use crate::mail::address::Address;
 use crate::mail::domain_name::DomainName;
 use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::literal::{ExtractKind, Extractor, Literal};
 
 settings! {
     /// Where mail for our domains goes; the first route that matches a recipient decides.
@@ -36,6 +37,8 @@ pub enum Recipient {
 pub struct Pattern {
     text: String,
     regex: Regex,
+    /// In small letters: what it matches ends in one of these. None: in anything.
+    endings: Option<Vec<String>>,
 }
 
 impl Pattern {
@@ -52,11 +55,18 @@ impl Pattern {
             })?;
         // What closes our group and opens its own would escape the anchors.
         Regex::new(text).map_err(|_| BadPattern::Syntax)?;
-        Ok(Self { text: text.to_owned(), regex })
+        Ok(Self { text: text.to_owned(), regex, endings: endings(text) })
     }
 
     pub fn is_match(&self, address: &str) -> bool {
         self.regex.is_match(address)
+    }
+
+    /// Can it match any address of this domain? A yes may be wrong, a no never is.
+    pub fn may_match_in(&self, domain: &DomainName) -> bool {
+        let end = format!("@{domain}");
+        let fits = |ending: &String| ending.ends_with(&end) || end.ends_with(ending.as_str());
+        self.endings.as_ref().is_none_or(|endings| endings.iter().any(fits))
     }
 
     /// What the groups of a whole address that matches have found.
@@ -72,6 +82,13 @@ impl Pattern {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+}
+
+fn endings(text: &str) -> Option<Vec<String>> {
+    let parsed = regex_syntax::parse(text).ok()?;
+    let endings = Extractor::new().kind(ExtractKind::Suffix).extract(&parsed);
+    let text = |literal: &Literal| std::str::from_utf8(literal.as_bytes()).map(str::to_lowercase).ok();
+    endings.literals()?.iter().map(text).collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use super::name::Name;
 use super::rate::Rate;
-use crate::base::settings::settings;
+use crate::base::settings::{settings, words};
 
 settings! {
     /// What an organisation may send, for all its domains and credentials together. One without such a
@@ -15,5 +15,18 @@ settings! {
         live limits: Vec<Rate> = default(Vec::new(), "[\"200/minute\", \"50000/day\"]"),
         /// To how many recipients it may send; empty: no limit.
         live recipient_limits: Vec<Rate> = default(Vec::new(), "[\"100000/day\"]"),
+        /// How its senders hear of mail that is not delivered: report (a message to the sender) or event
+        /// (events and webhooks only, no message).
+        live bounces: Bounces = default(Bounces::Report),
+    }
+}
+
+words! {
+    /// How a sender hears what became of a message.
+    pub enum Bounces {
+        /// RFC 3464.
+        Report = "report",
+        /// Programs read events.
+        Event = "event",
     }
 }

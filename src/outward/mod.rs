@@ -1,6 +1,8 @@
 //! The only way out: everything that leaves is accepted here, whoever wrote it.
 
 mod complete;
+mod happenings;
+mod report;
 
 use crate::base::id::{self, MessageId};
 use crate::base::limits;
@@ -14,7 +16,7 @@ use crate::model::intake::Intake;
 use crate::policy::routes;
 use crate::queue::accept::{self, Acceptance, Destined, Discarded, Entry, Mode};
 use crate::queue::ledger::{Ledger, tenant_id};
-use crate::queue::settings;
+use crate::queue::{settings, simulator};
 use crate::smtp::reply::Reply;
 use crate::store::Change;
 use std::sync::Arc;
@@ -47,14 +49,14 @@ impl Outward {
         let id: MessageId = id::new(now, &self.ledger.random);
         let header = Header::read(&intake.message);
         let domain = domain_of(&directory, intake, &header)?;
-        let (deliveries, discarded) = destinations(&directory, intake, &domain.value)?;
+        let (deliveries, discarded) = destinations(&directory, intake, &domain.value.relay)?;
         let (prepared, given_id) = complete::complete(intake, &header, &id, &domain.value.name);
         let acceptance = Acceptance {
             id: id.clone(),
             tenant: tenant_id(&directory, &domain.tenant)?,
             from_domain: domain.value.name.clone(),
             header_id: header_id(&header, given_id),
-            mode: mode(&settings, &domain.value),
+            mode: mode(&settings, &domain.value.relay),
             prepared,
             deliveries,
             discarded,
@@ -72,8 +74,8 @@ fn domain_of<'a>(directory: &'a Directory, intake: &Intake, header: &Header<'_>)
     domain.and_then(|domain| directory.domain(domain)).ok_or(NOBODYS)
 }
 
-fn mode(settings: &settings::Settings, domain: &Domain) -> Mode {
-    match (settings.mode, &domain.relay) {
+fn mode(settings: &settings::Settings, via: &Via) -> Mode {
+    match (settings.mode, via) {
         (settings::Mode::Sandbox, _) | (_, Via::Sandbox) => Mode::Sandbox,
         (settings::Mode::Live, Via::Direct | Via::Relay(_)) => Mode::Live,
     }
@@ -88,12 +90,12 @@ fn header_id(header: &Header<'_>, given: Option<String>) -> String {
 fn destinations<'a>(
     directory: &Directory,
     intake: &'a Intake,
-    from: &Domain,
+    via: &Via,
 ) -> Result<(Vec<Destined<'a>>, Vec<Discarded<'a>>), Reply> {
     let (mut ways, mut discarded) = (Vec::with_capacity(intake.envelope.recipients.len()), Vec::new());
     for recipient in &intake.envelope.recipients {
-        match routes::resolve(directory, &intake.hop.by, &recipient.address).answer() {
-            Ok(None) => ways.push(away(from, recipient)),
+        match routes::resolve_outgoing(directory, &intake.hop.by, &recipient.address).answer() {
+            Ok(None) => ways.push(away(via, recipient)),
             Ok(Some(decision)) if decision.hops().is_empty() => {
                 discarded.push(Discarded { recipient, rule: decision.rule.to_string() });
             }
@@ -105,9 +107,10 @@ fn destinations<'a>(
     Ok((ways, discarded))
 }
 
-/// To the world, the way that the sender's domain takes.
-fn away<'a>(from: &Domain, recipient: &'a Recipient) -> Destined<'a> {
-    let hop = match &from.relay {
+/// To the world, the way that the sender's domain takes; no relay gets what only plays the world.
+fn away<'a>(via: &Via, recipient: &'a Recipient) -> Destined<'a> {
+    let hop = match via {
+        _ if simulator::is_played(&recipient.address) => NextHop::Mx,
         Via::Relay(name) => NextHop::Relay(name.clone()),
         Via::Direct | Via::Sandbox => NextHop::Mx,
     };

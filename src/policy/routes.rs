@@ -162,6 +162,16 @@ pub fn resolve(directory: &Directory, hostname: &DomainName, address: &Address) 
     }
 }
 
+/// The same for mail that one of ours sends. A domain that takes no mail in here has its mailboxes elsewhere:
+/// its users write to each other by way of its MX, as they write to everybody.
+pub fn resolve_outgoing(directory: &Directory, hostname: &DomainName, address: &Address) -> Resolution {
+    let domain = address.domain();
+    if directory.domain(domain).is_some() && !directory.takes_mail(domain) {
+        return Resolution::Unserved;
+    }
+    resolve(directory, hostname, address)
+}
+
 /// The recipient, and what it is without its tag.
 struct Asked<'a> {
     address: &'a Address,

@@ -42,6 +42,11 @@ impl Ledger {
             }
         }
     }
+
+    /// Commits rows that are of no new message.
+    pub async fn write(&self, change: Change) -> Result<(), Reply> {
+        self.store.write(change).await.map(|_| ()).map_err(|error| refusal(&error))
+    }
 }
 
 fn accepted<'a>(message: &'a MessageId, intake: &'a Intake) -> MessageAccepted<'a> {

@@ -1,6 +1,7 @@
 //! The life of a delivery, from acceptance to its end.
 
 pub mod accept;
+pub mod bounce;
 pub mod details;
 mod happenings;
 pub mod ledger;

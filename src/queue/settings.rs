@@ -2,6 +2,7 @@
 
 use crate::base::limits;
 use crate::base::settings::{settings, words};
+use std::path::PathBuf;
 use std::time::Duration;
 
 settings! {
@@ -16,6 +17,11 @@ settings! {
         /// How long a message is tried before it bounces.
         live expire: Duration = default(Duration::from_secs(5 * 86_400))
             within Duration::from_secs(1)..=limits::EXPIRE_MAX,
+        /// After how long without success the sender is told that it is still tried, once; 0s: never.
+        live delay_report: Duration = default(Duration::from_secs(4 * 3_600))
+            within Duration::ZERO..=limits::EXPIRE_MAX,
+        /// What remote servers' answers mean: a table like conf/replies.toml, instead of the one built in.
+        live replies: Option<PathBuf> = optional("\"replies.toml\""),
         /// Connections open to one destination at a time, at most.
         live connections_per_destination: u32 = default(20) within 1..=limits::CONNECTIONS_MAX,
     }

@@ -1,4 +1,4 @@
-//! To whom a user may send: to the world, and to those of our own who exist.
+//! To whom a user may send: to the world, and to those of our own who exist, where that is ours to know.
 
 use crate::mail::address::Address;
 use crate::mail::domain_name::DomainName;
@@ -8,5 +8,5 @@ use crate::smtp::reply::Reply;
 
 /// RCPT. `hostname` is our own.
 pub fn check(directory: &Directory, hostname: &DomainName, address: &Address) -> Result<(), Reply> {
-    routes::resolve(directory, hostname, address).answer().map(|_| ())
+    routes::resolve_outgoing(directory, hostname, address).answer().map(|_| ())
 }

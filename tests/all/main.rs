@@ -41,6 +41,8 @@ mod licences;
 mod limits;
 #[path = "../pipelines.rs"]
 mod pipelines;
+#[path = "../reports.rs"]
+mod reports;
 #[path = "../rfcs.rs"]
 mod rfcs;
 #[path = "../smtp_model.rs"]

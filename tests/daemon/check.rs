@@ -145,6 +145,18 @@ fn certificates_for_other_names_are_tried_too() {
 }
 
 #[test]
+fn a_table_of_replies_is_read_with_its_lines() {
+    let yard = Yard::with(&format!("[delivery]\nreplies = \"replies.toml\"\n{DOORS}"));
+    yard.write("replies.toml", "[[reply]]\ncode = \"4xx\"\nkind = \"soft\"\ncategory = \"theirs\"\n");
+    assert_eq!(check(&yard).code, Some(0));
+    yard.write("replies.toml", "[[reply]]\ncode = \"4xx\"\nkind = \"sotf\"\ncategory = \"theirs\"\n");
+    let said = ["replies.toml cannot be used: line 3: \"sotf\" is none of hard, soft, block; did you mean \"soft\"?"];
+    finds(&yard, "gatepost.toml:6:11:", &said);
+    std::fs::remove_file(yard.path("replies.toml")).unwrap();
+    finds(&yard, "gatepost.toml:6:11:", &["replies.toml cannot be used: it cannot be read"]);
+}
+
+#[test]
 fn a_zone_file_is_read_line_by_line() {
     let yard = Yard::with(&format!("[dns]\nzone_file = \"zone.txt\"\n{DOORS}"));
     yard.write("zone.txt", "example.com MX 10 mx.example.com\n");

@@ -303,6 +303,21 @@ fn a_zone_that_cannot_be_read_is_not_taken_over() {
     daemon.reloads();
 }
 
+// --- answers of other servers ---------------------------------------------------------------------------
+
+#[test]
+fn a_table_of_replies_that_is_broken_is_not_taken_over() {
+    let yard = Yard::empty();
+    yard.write("replies.toml", "[[reply]]\ncode = \"4xx\"\nkind = \"soft\"\ncategory = \"theirs\"\n");
+    yard.configure(&format!("[delivery]\nreplies = \"replies.toml\"\n{DOORS}"));
+    let daemon = yard.start();
+    yard.write("replies.toml", "[[reply]]\ncode = \"4xx\"\nkind = \"soft\"\ncategory = \"Theirs\"\n");
+    let said = daemon.refuses();
+    assert!(said.contains("replies.toml cannot be used: line 4: ") && said.contains("is no category"), "{said}");
+    yard.write("replies.toml", "");
+    daemon.reloads();
+}
+
 // --- the log file ---------------------------------------------------------------------------------------
 
 #[test]

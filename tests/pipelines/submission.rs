@@ -199,6 +199,57 @@ fn a_user_may_write_to_the_world_and_to_those_of_ours_who_exist() {
     }
 }
 
+/// A domain that is only sent from has its mailboxes elsewhere: its users write to each other by way of its MX,
+/// while the world, which should have found that MX, is told that nobody is here.
+#[tokio::test]
+async fn users_of_a_domain_that_is_only_sent_from_reach_each_other() {
+    let house = House::new().await;
+    let message = MESSAGE.replace("app@example.com", "app@test.example.com");
+    for to in ["colleague@test.example.com", "postmaster@test.example.com"] {
+        assert!(recipient::check(&house.ledger.directory.load(), &hostname(), &address(to)).is_ok());
+        let id = house.submit(submitted("app", "app@test.example.com", &[to], &message)).await.unwrap();
+        assert_eq!(house.waiting(&id).await, [("mx:test.example.com".to_owned(), State::Captured)], "{to}");
+    }
+    let directory = house.ledger.directory.load();
+    let at_mx = |to: &str| gatepost::receive::recipient::resolve(&directory, &hostname(), &address(to));
+    assert_eq!(at_mx("colleague@test.example.com").unwrap_err().to_string(), "550 5.1.1 nobody has this address here");
+    // RFC 5321 4.5.1.
+    assert!(at_mx("postmaster@test.example.com").is_ok());
+}
+
+/// What makes a domain one that takes mail in: a mailbox, a reply domain, or any route that could match.
+#[test]
+fn a_domain_takes_mail_when_anything_might_match_in_it() {
+    let with = |route: &str| {
+        let tables = "\n[[domain]]\nname = \"only.example\"\n";
+        let route = match route {
+            "" => String::new(),
+            route => format!("\n[[route]]\nrecipient = {route}\nactions = [{{ store = true }}]\n"),
+        };
+        let directory = assembled(&config(&format!("{HOUSE}{tables}{route}")), &DirectoryRows::default());
+        directory.takes_mail(&"only.example".parse().unwrap())
+    };
+    for none in
+        ["", "'/list-.*@example\\.com/'", "'/.*@(Lists|News)\\.Example\\.com/'", "'/x@notonly\\.example\\.com/'"]
+    {
+        assert!(!with(none), "{none}");
+    }
+    for some in [
+        "\"a@only.example\"",
+        "\"*@only.example\"",
+        "'/.*/'",
+        "'/a@ONLY\\.example/'",
+        "'/a@[a-z.]+/'",
+        "'/a(@only.example)?/'",
+    ] {
+        assert!(with(some), "{some}");
+    }
+    let house = directory();
+    let takes = |name: &str| house.takes_mail(&name.parse().unwrap());
+    assert!(takes("example.com") && takes("reply.example.com") && takes("acme.example") && takes("news.example.com"));
+    assert!(!takes("test.example.com") && !takes("far.example"));
+}
+
 #[tokio::test]
 async fn each_recipient_has_its_way() {
     let house = House::new().await;

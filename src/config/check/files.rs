@@ -1,6 +1,7 @@
 //! Files that the settings name: they must be there, and private keys must be private.
 
 use super::Survey;
+use crate::deliver::outcome::Replies;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -29,10 +30,19 @@ impl Survey<'_> {
         if let Some(file) = &config.dns.zone_file {
             self.file_is_there("the zone", file, "dns.zone_file", Private::No);
         }
+        self.replies_can_be_read();
         for (i, domain) in config.domain.iter().enumerate() {
             for (j, dkim) in domain.dkim.iter().enumerate() {
                 self.file_is_there("the key", &dkim.key, &format!("domain[{i}].dkim[{j}].key"), Private::Yes);
             }
+        }
+    }
+
+    fn replies_can_be_read(&mut self) {
+        let Some(file) = &self.config.delivery.replies else { return };
+        if let Err(why) = Replies::open(Some(file)) {
+            let message = format!("the replies {} cannot be used: {why}", file.display());
+            self.error("delivery.replies", message, |finding| finding.label("named here"));
         }
     }
 

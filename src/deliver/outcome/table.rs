@@ -58,7 +58,7 @@ impl Replies {
     /// The table that comes with the program.
     pub fn built_in() -> Arc<Self> {
         static REPLIES: LazyLock<Arc<Replies>> = LazyLock::new(|| {
-            // A test reads it: the program is not built with a table that is broken.
+            // Invariant: it is the same text in every run, and a test reads it.
             Arc::new(Replies::parse(BUILT_IN).expect("the table of replies that is built in can be read"))
         });
         REPLIES.clone()

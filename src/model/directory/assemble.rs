@@ -19,7 +19,6 @@ use crate::model::name::Name;
 use crate::model::relay::Relay;
 use crate::model::route::{Action, Recipient, Route};
 use crate::model::tenant::TenantLimits;
-use std::collections::HashMap;
 
 /// The file's share of a directory: checked already, as a whole, by the configuration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,6 +54,7 @@ impl Directory {
                 assembly.troubles.push(Trouble { what: "key", name: key.name.clone(), id, consequence, why });
             }
         }
+        assembly.made.note_who_takes_mail();
         (assembly.made, assembly.troubles)
     }
 }
@@ -67,7 +67,6 @@ impl EntryKind {
 #[derive(Default)]
 struct Assembly {
     made: Directory,
-    tenant_names: HashMap<TenantId, Name>,
     troubles: Vec<Trouble>,
 }
 
@@ -79,7 +78,7 @@ impl Assembly {
         for tenant in &rows.tenants {
             match tenant.name.parse::<Name>() {
                 Ok(name) => {
-                    self.tenant_names.insert(tenant.id.clone(), name.clone());
+                    self.made.tenant_names.insert(tenant.id.clone(), name.clone());
                     self.made.tenants.insert(name, tenant.clone());
                 }
                 Err(why) => self.troubles.push(Trouble {
@@ -153,7 +152,7 @@ impl Assembly {
     }
 
     fn tenant_of(&self, id: &TenantId) -> Result<Name, Why> {
-        self.tenant_names.get(id).cloned().ok_or_else(|| format!("there is no tenant {id} (any more)"))
+        self.made.tenant_names.get(id).cloned().ok_or_else(|| format!("there is no tenant {id} (any more)"))
     }
 
     fn take_relay(&mut self, row: &EntryRow, tenant: Name) -> Result<(), Why> {

@@ -4,7 +4,7 @@ use super::entry::{Entry, Source, Webhook};
 use super::keys::{KeyRefusal, LiveKey};
 use super::networks::Networks;
 use crate::base::clock::Time;
-use crate::base::id::KeyId;
+use crate::base::id::{KeyId, TenantId};
 use crate::mail::address::Address;
 use crate::mail::domain_name::DomainName;
 use crate::model::credential::Credential;
@@ -13,10 +13,10 @@ use crate::model::mailbox::Mailbox;
 use crate::model::name::Name;
 use crate::model::people::Tenant;
 use crate::model::relay::Relay;
-use crate::model::route::Route;
+use crate::model::route::{Recipient, Route};
 use crate::model::tenant::TenantLimits;
 use arc_swap::{ArcSwap, Guard};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -58,6 +58,7 @@ impl<K: Hash + Eq, T> Shelf<K, T> {
 pub struct Directory {
     pub(super) version: i64,
     pub(super) tenants: HashMap<Name, Tenant>,
+    pub(super) tenant_names: HashMap<TenantId, Name>,
     pub(super) tenant_limits: HashMap<Name, TenantLimits>,
     pub(super) relays: Shelf<Name, Relay>,
     pub(super) domains: Shelf<DomainName, Domain>,
@@ -71,6 +72,8 @@ pub struct Directory {
     /// The mailbox whose answers come back to it: the first that names it.
     pub(super) reply_domains: HashMap<DomainName, usize>,
     pub(super) routes: Vec<Entry<Route>>,
+    /// Domains of ours with somebody behind an address of theirs.
+    pub(super) receiving: HashSet<DomainName>,
     pub(super) webhooks: Shelf<String, Webhook>,
     pub(super) keys: HashMap<KeyId, LiveKey>,
 }
@@ -84,6 +87,11 @@ impl Directory {
     /// The living tenant of this name. One that only the file names may not be in the store yet.
     pub fn tenant(&self, name: &Name) -> Option<&Tenant> {
         self.tenants.get(name)
+    }
+
+    /// The name of a living tenant.
+    pub fn tenant_named(&self, id: &TenantId) -> Option<&Name> {
+        self.tenant_names.get(id)
     }
 
     /// What the file lets this tenant send; none where it does not say.
@@ -103,6 +111,27 @@ impl Directory {
     /// Is mail for this domain taken in? Our domains, and those that answers to tickets come back to.
     pub fn serves(&self, name: &DomainName) -> bool {
         self.domain(name).is_some() || self.reply_domains.contains_key(name)
+    }
+
+    /// Is there a mailbox, a reply domain or a route for any address of this domain of ours? One without is
+    /// only sent from: its mailboxes are elsewhere, where its MX says.
+    pub fn takes_mail(&self, name: &DomainName) -> bool {
+        self.receiving.contains(name) || self.reply_domains.contains_key(name)
+    }
+
+    pub(super) fn note_who_takes_mail(&mut self) {
+        let mut receiving: HashSet<_> = self.mailboxes().iter().map(|m| m.value.address.domain().clone()).collect();
+        for domain in self.domains() {
+            let may_match = |route: &Entry<Route>| match &route.value.recipient {
+                Recipient::Address(address) => address.domain() == &domain.value.name,
+                Recipient::Domain(name) => *name == domain.value.name,
+                Recipient::Pattern(pattern) => pattern.may_match_in(&domain.value.name),
+            };
+            if self.routes_for(&domain.tenant).any(may_match) {
+                receiving.insert(domain.value.name.clone());
+            }
+        }
+        self.receiving = receiving;
     }
 
     /// The credential of a login, exactly as it is written.

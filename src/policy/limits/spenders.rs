@@ -106,7 +106,7 @@ impl<'a> Spenders<'a> {
 
     /// What the directory says of their tenant, if it does.
     pub fn with_tenant(mut self, tenant: Option<&'a TenantLimits>) -> Self {
-        self.tenant = tenant.map(|TenantLimits { name, limits, recipient_limits }| Spender {
+        self.tenant = tenant.map(|TenantLimits { name, limits, recipient_limits, .. }| Spender {
             scope: Scope::Tenant,
             name: name.as_str(),
             messages: limits,
