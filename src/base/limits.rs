@@ -402,9 +402,6 @@ pub const SIMULATOR_SLOW: Duration = Duration::from_secs(10);
 /// more mail that bounces.
 pub const REPORT_RETURNED_BYTES_MAX: usize = 256 << 10;
 
-/// Recipients that one report tells of; a message with more has several reports.
-pub const REPORT_RECIPIENTS_MAX: usize = 500;
-
 // --- store --------------------------------------------------------------------------------------
 
 /// Commands in one transaction: at 64 the flush is already shared to death, and the callers of a
