@@ -139,7 +139,9 @@ impl Worker {
         self.heed(&judged).await;
         let is_another_left = self.away().way.hosts.iter().any(|t| t.host != host && !trying.skip.contains(&t.host));
         let (mut stay, mut ends) = (Vec::new(), Vec::new());
-        for (item, (judged, answer)) in std::mem::take(&mut trying.items).into_iter().zip(judged.into_iter().zip(&answers)) {
+        for (item, (judged, answer)) in
+            std::mem::take(&mut trying.items).into_iter().zip(judged.into_iter().zip(&answers))
+        {
             let end = match judged {
                 None => End::GivenBack,
                 Some(judged) if judged.about == About::Host && is_another_left && !is_done(&judged) => {
@@ -169,7 +171,13 @@ impl Worker {
         Some(match answer {
             Answer::Accepted(response) => {
                 let (code, status, text) = (response.code, response.status, response.text.as_str());
-                self.dispatch.replies().classify(&outcome::Answer { phase: Phase::Message, host: &host, code, status, text })
+                self.dispatch.replies().classify(&outcome::Answer {
+                    phase: Phase::Message,
+                    host: &host,
+                    code,
+                    status,
+                    text,
+                })
             }
             Answer::Refused { phase, response } => {
                 let (code, status, text) = (response.code, response.status, response.text.as_str());
@@ -204,7 +212,11 @@ impl Worker {
             Some(self.dispatch.replies().classify(&outcome::Answer { phase, host: &host, code, status, text }))
         };
         let said = unopened.tried.iter().rev().find_map(refused);
-        said.unwrap_or_else(|| Judgement { outcome: Outcome::Later(unopened.why.clone()), action: None, about: About::Host })
+        said.unwrap_or_else(|| Judgement {
+            outcome: Outcome::Later(unopened.why.clone()),
+            action: None,
+            about: About::Host,
+        })
     }
 
     fn told_unopened(&self, unopened: &Unopened, began: Time) -> Try {

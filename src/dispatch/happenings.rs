@@ -34,7 +34,9 @@ impl Happening for DeliverySettled<'_> {
             metrics::histogram!(DELIVERY_SECONDS).record(took.as_secs_f64());
         }
         match why {
-            None => tracing::info!(%message, delivery = %id, %recipient, state, attempts, host, tls, reply, ?took, "delivery"),
+            None => {
+                tracing::info!(%message, delivery = %id, %recipient, state, attempts, host, tls, reply, ?took, "delivery")
+            }
             Some(why) => {
                 let (blame, category) = (why.blame.word(), &*why.category);
                 tracing::info!(%message, delivery = %id, %recipient, state, attempts, host, tls, blame, category, why = %why.text, ?took, "delivery");

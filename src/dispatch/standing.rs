@@ -2,11 +2,11 @@
 //! the configuration stops its mail, with the reason, and never sends it in some other way.
 
 use crate::base::clock::Time;
+use crate::deliver::outcome::network;
 use crate::mail::status::Status;
 use crate::model::directory::Directory;
 use crate::model::message::Origin;
 use crate::model::outcome::{Blame, Kind, Outcome, Why};
-use crate::deliver::outcome::network;
 use crate::queue::ready::Item;
 use crate::queue::schedule;
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 /// with what is done about the site when something is.
 type Row = (Phase, &'static str, &'static str, &'static str);
 
-use Phase::{Login, Data, Message, Hello, Greeting, Mail, Recipient, StartTls};
+use Phase::{Data, Greeting, Hello, Login, Mail, Message, Recipient, StartTls};
 
 const GOOGLE: &str = "alt1.gmail-smtp-in.l.google.com";
 const OUTLOOK: &str = "example-net.mail.protection.outlook.com";
@@ -265,7 +265,7 @@ fn a_552_is_temporary_at_rcpt_and_lasting_after_data() {
 
 #[test]
 fn a_421_is_later_wherever_it_is_said_and_another_host_may_do() {
-    for phase in [Greeting, Hello, StartTls, Login, Mail, Recipient, Data, Dot] {
+    for phase in [Greeting, Hello, StartTls, Login, Mail, Recipient, Data, Message] {
         for text in ["", "5.1.1 user unknown", "4.7.0 no", "mailbox disabled"] {
             let judgement = judge(phase, 421, text);
             assert!(matches!(judgement.outcome, Outcome::Later(_)), "{phase:?} {text}");
@@ -278,7 +278,7 @@ fn a_421_is_later_wherever_it_is_said_and_another_host_may_do() {
 /// A blocked server is not a bounced customer: whatever a host says before MAIL, nobody's mail bounces.
 #[test]
 fn a_lasting_no_before_mail_bounces_nothing() {
-    for phase in [Greeting, Hello, StartTls, Auth] {
+    for phase in [Greeting, Hello, StartTls, Login] {
         for code in (500..600).step_by(1) {
             let judgement = judge(phase, code, "5.1.1 user unknown: mailbox does not exist");
             assert!(matches!(judgement.outcome, Outcome::Later(_)), "{phase:?} {code}");
@@ -442,7 +442,9 @@ fn network_troubles_never_bounce_by_themselves() {
 /// RFC 1047: behind the dot nobody knows, and another host would deliver it twice for certain.
 #[test]
 fn a_connection_lost_behind_the_dot_is_possibly_delivered() {
-    for judgement in [network::lost("h", Message), network::timed_out("h", Message), network::not_smtp("h", Message, "?")] {
+    for judgement in
+        [network::lost("h", Message), network::timed_out("h", Message), network::not_smtp("h", Message, "?")]
+    {
         assert_eq!(judgement.outcome.why().unwrap().category, network::POSSIBLY_DELIVERED);
         assert_eq!(judgement.about, About::Message);
         assert!(matches!(judgement.outcome, Outcome::Later(_)));
@@ -452,7 +454,7 @@ fn a_connection_lost_behind_the_dot_is_possibly_delivered() {
 proptest! {
     #[test]
     fn any_reply_has_an_outcome_and_its_class(
-        phase in proptest::sample::select(vec![Greeting, Hello, StartTls, Login, Mail, Recipient, Data, Dot]),
+        phase in proptest::sample::select(vec![Greeting, Hello, StartTls, Login, Mail, Recipient, Data, Message]),
         code in 0_u16..1_000,
         class in prop_oneof![Just(2_u8), Just(4), Just(5)],
         subject in 0_u16..1_000,

@@ -2,6 +2,7 @@
 
 use super::super::Dispatch;
 use super::super::happenings::DeliverySettled;
+use super::reports::Sorted;
 use super::{End, Settled, Try};
 use crate::base::clock::Time;
 use crate::base::id;
@@ -25,6 +26,17 @@ pub(super) struct Plan {
     pub reports: Vec<Report>,
 }
 
+impl Plan {
+    pub fn add(&mut self, change: Change, place: Place) {
+        self.add_all(change, vec![place]);
+    }
+
+    pub fn add_all(&mut self, change: Change, mut places: Vec<Place>) {
+        self.change = std::mem::take(&mut self.change).and(change);
+        self.places.append(&mut places);
+    }
+}
+
 /// A report to a sender, and the rows that are written with it.
 pub(super) struct Report {
     pub report: bounce::Report,
@@ -44,19 +56,16 @@ pub(super) struct Verdict {
 impl Dispatch {
     pub(super) fn plan(&self, settled: Vec<Settled>) -> Plan {
         let now = self.now();
-        let mut plan = Plan { change: Change::default(), places: Vec::with_capacity(settled.len()), reports: Vec::new() };
+        let mut plan =
+            Plan { change: Change::default(), places: Vec::with_capacity(settled.len()), reports: Vec::new() };
         let mut reported = Vec::new();
         for Settled { delivery, mail, end, place } in settled {
             let verdict = self.verdict(&delivery, mail.as_deref(), &end, now);
             let change = self.rows(&delivery, mail.as_deref(), &verdict, &end, now);
-            DeliverySettled { delivery: &delivery, state: verdict.state, why: verdict.why.as_ref(), took: took(&end) }.record();
-            match self.about(delivery, mail, &verdict, &end, (change, place)) {
-                Ok(about) => reported.push(about),
-                Err((change, place)) => {
-                    append(&mut plan.change, change);
-                    plan.places.push(place);
-                }
-            }
+            DeliverySettled { delivery: &delivery, state: verdict.state, why: verdict.why.as_ref(), took: took(&end) }
+                .record();
+            let sorted = Sorted { delivery, mail, verdict: &verdict, end: &end, change, place };
+            self.sort(sorted, &mut plan, &mut reported);
         }
         self.group_reports(reported, &mut plan);
         plan
@@ -162,7 +171,14 @@ impl Dispatch {
         }
     }
 
-    fn event(&self, delivery: &Delivery, mail: Option<&Mail>, verdict: &Verdict, end: &End, now: Time) -> Option<Event> {
+    fn event(
+        &self,
+        delivery: &Delivery,
+        mail: Option<&Mail>,
+        verdict: &Verdict,
+        end: &End,
+        now: Time,
+    ) -> Option<Event> {
         let kind = match (verdict.state, end) {
             (State::Sent, _) => "email.sent",
             (State::Delivered, _) => "email.delivered",
@@ -173,7 +189,8 @@ impl Dispatch {
             // Nothing happened that anybody waits to hear of.
             _ => return None,
         };
-        let is_sandboxed = mail.is_some_and(|mail| mail.message.sandboxed_at.is_some()) || verdict.state == State::Captured;
+        let is_sandboxed =
+            mail.is_some_and(|mail| mail.message.sandboxed_at.is_some()) || verdict.state == State::Captured;
         Some(Event {
             id: id::new(now, &self.ledger.random),
             kind: kind.to_owned(),
@@ -235,8 +252,4 @@ fn data(delivery: &Delivery, verdict: &Verdict, end: &End, is_sandboxed: bool) -
         data["sandbox"] = json!(true);
     }
     data.to_string()
-}
-
-fn append(to: &mut Change, from: Change) {
-    *to = std::mem::take(to).and(from);
 }
