@@ -183,8 +183,8 @@ impl Worker {
                 let (code, status, text) = (response.code, response.status, response.text.as_str());
                 self.dispatch.replies().classify(&outcome::Answer { phase: *phase, host: &host, code, status, text })
             }
-            Answer::Lost { possibly_delivered: true, .. } => network::lost(&host, Phase::Message),
-            Answer::Lost { phase, why, .. } => network::not_smtp(&host, *phase, why),
+            Answer::Lost { possibly_delivered: true, why, .. } => network::possibly_delivered(&host, why),
+            Answer::Lost { phase, why, .. } => network::lost(&host, *phase, why),
             Answer::Withheld => return None,
             Answer::Unsendable(why) => network::unsendable(&why.to_string()),
         })
