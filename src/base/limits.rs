@@ -512,6 +512,9 @@ pub const LAST_SETTLE_MAX: Duration = Duration::from_secs(10);
 /// Results for TLS reports that are told apart until they are written: a day, a domain, a host, a word each.
 pub const TLS_COUNTS_MAX: usize = 50_000;
 
+/// Domains of which it is known what sessions with their hosts are held to, for those results.
+pub const TLS_RULES_MAX: usize = 10_000;
+
 /// Ways looked up at a time: each is a few questions to the DNS.
 pub const LOOKUPS_AT_ONCE: usize = 200;
 
