@@ -254,7 +254,7 @@ async fn dane_asks_for_the_name_that_has_the_records() {
             trust => trust,
         }
     };
-    let asked = || Certificates::valid(base, 2020..2099).to_who_asks_for(base);
+    let asked = || Certificates::valid(base, 2020..2099).shown_to_who_asks_for(base);
     assert!(does(asked(), of(&[base, HOST, "there.example"])).await);
     let mut world = World::with(asked());
     let tls = required(of(&[HOST, base])(&world.certificates));
