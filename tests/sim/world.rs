@@ -284,7 +284,7 @@ impl World {
         let deadline = Instant::now() + Duration::from_secs(8 * 86_400);
         while judge::unfinished(start, &self.promised.lock().unwrap().clone()).await > 0 || start.ledger.ready.in_memory().0 > 0 {
             assert!(Instant::now() < deadline, "something is still waiting after eight days");
-            tokio::time::sleep(Duration::from_secs(600)).await;
+            tokio::time::sleep(Duration::from_secs(3_600)).await;
         }
     }
 }
