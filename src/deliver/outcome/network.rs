@@ -157,19 +157,24 @@ pub fn requiretls_not_offered(host: &str) -> Judgement {
     never(About::Host, why(Blame::Policy, Kind::Soft, "requiretls", (7, 30), text))
 }
 
-/// It was tried long enough: what stood in its way last is the reason.
+/// It was tried long enough: what stood in its way last is the reason. RFC 3463 3.5: X.4.7 is a transient error
+/// that persisted, also when it is given up.
 pub fn expired(last: Option<&Why>, since: Time) -> Outcome {
     let tried = format!("it could not be delivered since {since}");
-    let why = match last {
-        Some(last) => Why {
-            blame: last.blame,
-            kind: last.kind,
-            category: "expired".to_owned(),
-            status: Status::new(5, 4, 7),
-            code: last.code,
-            text: format!("{tried}; last: {}", last.text),
-        },
-        None => Why { status: Status::new(5, 4, 7), ..why(Blame::Us, Kind::Soft, "expired", (4, 7), tried) },
+    let text = match last {
+        Some(Why { code: Some(code), text, .. }) => format!("{tried}; last: {code} {text}"),
+        Some(Why { text, .. }) => format!("{tried}; last: {text}"),
+        None => tried,
     };
-    Outcome::Never(why)
+    Outcome::Never(Why {
+        blame: last.map_or(Blame::Us, |last| last.blame),
+        kind: last.map_or(Kind::Soft, |last| last.kind),
+        category: EXPIRED.to_owned(),
+        status: Status::new(4, 4, 7),
+        code: None,
+        text,
+    })
 }
+
+/// The category of what was tried in vain for too long.
+pub const EXPIRED: &str = "expired";

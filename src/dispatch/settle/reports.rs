@@ -30,6 +30,16 @@ enum Kind {
 }
 
 impl About {
+    /// Told in one report: the same of the same message.
+    fn goes_with(&self, other: &Self) -> bool {
+        let is_success = |kind: &Kind| matches!(kind, Kind::Delivered | Kind::Relayed);
+        let is_alike = match (&self.kind, &other.kind) {
+            (Kind::Failed(_), Kind::Failed(_)) | (Kind::Delayed(_), Kind::Delayed(_)) => true,
+            (one, two) => is_success(one) && is_success(two),
+        };
+        is_alike && Arc::ptr_eq(&self.mail, &other.mail)
+    }
+
     fn ended(&self) -> Ended<'_> {
         let end = match &self.kind {
             Kind::Failed(why) => End::Failed(why),
@@ -92,7 +102,8 @@ impl Dispatch {
     pub(super) fn group_reports(&self, abouts: Vec<Box<About>>, plan: &mut Plan) {
         let mut groups: Vec<Vec<Box<About>>> = Vec::new();
         for about in abouts {
-            match groups.iter_mut().find(|group| Arc::ptr_eq(&group[0].mail, &about.mail)) {
+            let goes_with = |group: &&mut Vec<Box<About>>| group[0].goes_with(&about);
+            match groups.iter_mut().find(goes_with) {
                 Some(group) => group.push(about),
                 None => groups.push(vec![about]),
             }

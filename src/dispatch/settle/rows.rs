@@ -6,7 +6,7 @@ use super::{End, Settled, Try};
 use crate::base::clock::Time;
 use crate::base::id;
 use crate::base::observe::Happening;
-use crate::deliver::outcome::network;
+use crate::deliver::outcome::network::{self, EXPIRED, POSSIBLY_DELIVERED};
 use crate::model::delivery::{Attempt, Delivery, Settlement, State};
 use crate::model::event::Event;
 use crate::model::outcome::{Blame, Kind, Outcome, Why};
@@ -47,7 +47,7 @@ impl Dispatch {
         let mut plan = Plan { change: Change::default(), places: Vec::with_capacity(settled.len()), reports: Vec::new() };
         let mut reported = Vec::new();
         for Settled { delivery, mail, end, place } in settled {
-            let verdict = self.verdict(&delivery, mail.as_deref(), &end, now);
+            let verdict = self.verdict(&delivery, &end, now);
             let change = self.rows(&delivery, mail.as_deref(), &verdict, &end, now);
             DeliverySettled { delivery: &delivery, state: verdict.state, why: verdict.why.as_ref(), took: took(&end) }.record();
             match self.about(delivery, mail, &verdict, &end, (change, place)) {
@@ -62,7 +62,7 @@ impl Dispatch {
         plan
     }
 
-    fn verdict(&self, delivery: &Delivery, mail: Option<&Mail>, end: &End, now: Time) -> Verdict {
+    fn verdict(&self, delivery: &Delivery, end: &End, now: Time) -> Verdict {
         let untried = delivery.attempts - 1;
         match end {
             End::GivenBack => Verdict { state: State::Ready, due_at: now, attempts: untried, why: None },
@@ -70,9 +70,9 @@ impl Dispatch {
                 Next::At(due_at) => later(due_at, untried, why.clone()),
                 Next::Expired => expired(delivery, now, untried, why),
             },
-            End::Untried(outcome) => self.of_outcome(delivery, mail, outcome, untried, now, State::Failed),
+            End::Untried(outcome) => self.of_outcome(delivery, outcome, untried, now, State::Failed),
             End::Tried(outcome, told) => {
-                self.of_outcome(delivery, mail, outcome, delivery.attempts, now, told.taken_as)
+                self.of_outcome(delivery, outcome, delivery.attempts, now, told.taken_as)
             }
         }
     }
@@ -80,7 +80,6 @@ impl Dispatch {
     fn of_outcome(
         &self,
         delivery: &Delivery,
-        mail: Option<&Mail>,
         outcome: &Outcome,
         attempts: i64,
         now: Time,
@@ -96,9 +95,9 @@ impl Dispatch {
                 }
             }
             Outcome::Never(why) => {
-                // What a remote refused came back; what we gave up has failed.
-                let said = why.blame == Blame::Remote || mail.is_none();
-                let state = if said && mail.is_some() { State::Bounced } else { State::Failed };
+                // What the other side refused, in words or by its DNS, came back; what we gave up has failed.
+                let is_theirs = matches!(why.blame, Blame::Remote | Blame::Network) && why.category != EXPIRED;
+                let state = if is_theirs { State::Bounced } else { State::Failed };
                 Verdict { state, due_at: now, attempts, why: Some(why.clone()) }
             }
         }
@@ -227,6 +226,10 @@ fn data(delivery: &Delivery, verdict: &Verdict, end: &End, is_sandboxed: bool) -
             "diagnostic": why.text,
             "source": if why.code.is_some() { "smtp" } else { "us" },
         });
+    }
+    // RFC 1047: it may be there already, and will be sent again.
+    if verdict.why.as_ref().is_some_and(|why| why.category == POSSIBLY_DELIVERED) {
+        data["possible_duplicate"] = json!(true);
     }
     if verdict.state == State::Deferred {
         data["next_attempt_at"] = json!(verdict.due_at.to_string());
