@@ -4,11 +4,11 @@
 use crate::mails::{Mail, Mails};
 use crate::stores::{Fresh, on_both};
 use arc_swap::ArcSwap;
-use gatepost::base::wake::Bell;
 use gatepost::base::clock::Clock;
 use gatepost::base::id;
 use gatepost::base::random::Random;
 use gatepost::base::shutdown::{Phase, Shutdown};
+use gatepost::base::wake::Bell;
 use gatepost::config::Environment;
 use gatepost::config::load::load_text;
 use gatepost::model::delivery::{Delivery, Lease, State, Wish};
@@ -381,7 +381,8 @@ async fn a_node_takes_over_at_its_start_and_stops_when_replaced(fresh: &Fresh) {
     let lease = store.start_node("mail.example.com", "1").await.unwrap();
     let (pulse, shutdown) = (tend::heartbeat::pulse(&store), Shutdown::default());
     assert!(pulse.is_alive());
-    let beating = tokio::spawn(tend::heartbeat(store.clone(), lease.clone(), pulse.clone(), Bell::default(), shutdown.clone()));
+    let beating =
+        tokio::spawn(tend::heartbeat(store.clone(), lease.clone(), pulse.clone(), Bell::default(), shutdown.clone()));
     fresh.until_count("deliveries WHERE state = 'deferred' AND leased_by IS NULL", 1).await;
     assert!(house.kinds(&mail).await.contains(&"delivery.recovered".to_owned()));
     shutdown.go_to(Phase::Stopped);

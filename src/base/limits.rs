@@ -493,6 +493,9 @@ pub const FEED_PAUSE_MIN: Duration = Duration::from_millis(5);
 /// How long a delivery waits whose message could not be read, or had no room.
 pub const UNREAD_PAUSE: Duration = Duration::from_secs(30);
 
+/// How long deliveries wait whose try a fault of ours broke: it will break again, and should not do so often.
+pub const BROKEN_PAUSE: Duration = Duration::from_secs(900);
+
 /// Ends of tries that wait for the store; then workers wait, and nothing more is sent.
 pub const SETTLE_QUEUE_MAX: usize = 256;
 

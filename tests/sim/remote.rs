@@ -144,7 +144,9 @@ impl Server {
             let line = self.line().await?;
             let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
             match verb.as_str() {
-                "EHLO" => self.say("250-remote.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES").await?,
+                "EHLO" => {
+                    self.say("250-remote.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES").await?
+                }
                 "RSET" => {
                     has_sender = false;
                     recipients.clear();

@@ -19,7 +19,7 @@ pub(super) struct About {
     host: Option<String>,
     at: Time,
     pub change: Change,
-    pub place: Place,
+    pub place: Option<Place>,
 }
 
 enum Kind {
@@ -59,8 +59,8 @@ impl Dispatch {
         mail: Option<Arc<Mail>>,
         verdict: &Verdict,
         end: &Tried,
-        (mut change, place): (Change, Place),
-    ) -> Result<Box<About>, (Change, Place)> {
+        (mut change, place): (Change, Option<Place>),
+    ) -> Result<Box<About>, (Change, Option<Place>)> {
         let now = self.now();
         let (Some(mail), Some(kind)) = (mail, self.kind(&delivery, verdict, end, now)) else { return Err((change, place)) };
         let told = match end {
@@ -123,7 +123,7 @@ impl Dispatch {
             for about in group {
                 let About { change: rows, place, .. } = *about;
                 change = change.and(rows);
-                places.push(place);
+                places.extend(place);
             }
             match report {
                 Some(report) => plan.reports.push(Report { report, change, places }),

@@ -14,6 +14,7 @@ use crate::model::suppression::{Cause, Suppressed, Suppression, Whence};
 use crate::queue::bounce;
 use crate::queue::ready::{Mail, Place};
 use crate::queue::schedule::{self, Next};
+use crate::queue::simulator::{self, Script};
 use crate::store::{Change, suppressions};
 use serde_json::json;
 
@@ -54,7 +55,7 @@ impl Dispatch {
                 Ok(about) => reported.push(about),
                 Err((change, place)) => {
                     append(&mut plan.change, change);
-                    plan.places.push(place);
+                    plan.places.extend(place);
                 }
             }
         }
@@ -118,6 +119,9 @@ impl Dispatch {
             change.attempts.push(self.attempt_row(delivery, outcome, told));
         }
         change.events.extend(self.event(delivery, mail, verdict, end, now));
+        if verdict.state == State::Captured && simulator::script(&delivery.recipient) == Some(Script::Complain) {
+            change.events.push(self.complaint(delivery, now));
+        }
         if let (Some(mail), Some(why)) = (mail, &verdict.why)
             && verdict.state == State::Bounced
             && why.kind == Kind::Hard
@@ -161,6 +165,20 @@ impl Dispatch {
         }
     }
 
+    /// What a simulated recipient says who calls the mail spam.
+    fn complaint(&self, delivery: &Delivery, now: Time) -> Event {
+        let data = json!({ "recipient": delivery.recipient.to_string(), "source": "simulator", "sandbox": true });
+        Event {
+            id: id::new(now, &self.ledger.random),
+            kind: "email.complained".to_owned(),
+            at: now,
+            tenant: Some(delivery.tenant.clone()),
+            message: Some(delivery.message.clone()),
+            delivery: Some(delivery.id.clone()),
+            data: data.to_string(),
+        }
+    }
+
     fn event(&self, delivery: &Delivery, mail: Option<&Mail>, verdict: &Verdict, end: &End, now: Time) -> Option<Event> {
         let kind = match (verdict.state, end) {
             (State::Sent, _) => "email.sent",
@@ -172,7 +190,9 @@ impl Dispatch {
             // Nothing happened that anybody waits to hear of.
             _ => return None,
         };
-        let is_sandboxed = mail.is_some_and(|mail| mail.message.sandboxed_at.is_some()) || verdict.state == State::Captured;
+        let is_sandboxed = mail.is_some_and(|mail| mail.message.sandboxed_at.is_some())
+            || verdict.state == State::Captured
+            || simulator::is_played(&delivery.recipient);
         Some(Event {
             id: id::new(now, &self.ledger.random),
             kind: kind.to_owned(),
