@@ -14,7 +14,7 @@ use gatepost::base::password::PasswordHash;
 use gatepost::base::random::Random;
 use gatepost::base::scram::{ITERATIONS, ScramKeys};
 use gatepost::config::{Environment, load::load_text};
-use gatepost::deliver::outcome::{Answer, Phase, Replies};
+use gatepost::deliver::outcome::{self, Phase, Replies};
 use gatepost::mail::address::Address;
 use gatepost::mail::address_list::addresses;
 use gatepost::mail::envelope::{MailParams, Recipient, ReversePath};
@@ -56,7 +56,13 @@ fn parse_address(text: &str) -> Address {
 fn classify_reply(bencher: Bencher, text: &str) {
     let replies = Replies::built_in();
     let status = text.split(' ').next().and_then(|word| word.parse().ok());
-    let answer = Answer { phase: Phase::Rcpt, host: "hotmail-com.olc.protection.outlook.com", code: 550, status, text };
+    let answer = outcome::Answer {
+        phase: Phase::Recipient,
+        host: "hotmail-com.olc.protection.outlook.com",
+        code: 550,
+        status,
+        text,
+    };
     bencher.bench(|| replies.classify(black_box(&answer)));
 }
 

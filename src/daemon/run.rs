@@ -3,9 +3,9 @@
 use super::build::{self, Prepared};
 use super::directory::Keeper;
 use super::doors::{self, Contexts, OpenDoor, Wanted};
+use super::drain::Behind;
 use super::happenings::Started;
 use super::house::{House, LISTENERS};
-use super::drain::Behind;
 use super::master_key::{self, Provenance};
 use super::reload::Reloader;
 use super::way_out::WayOut;

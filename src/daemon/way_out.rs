@@ -35,7 +35,12 @@ pub struct WayOut {
 
 impl WayOut {
     /// Begins to deliver what waits in the store.
-    pub async fn open(house: &House, store: &Arc<Store>, lease: &Lease, resolver: &Resolver) -> Result<Self, NotStarted> {
+    pub async fn open(
+        house: &House,
+        store: &Arc<Store>,
+        lease: &Lease,
+        resolver: &Resolver,
+    ) -> Result<Self, NotStarted> {
         let config = house.running.load().config.clone();
         let (clock, random) = (Clock::System, Random::System);
         let room = Budget::new(usize::try_from(config.delivery.memory).unwrap_or(usize::MAX), MAIL_MEMORY);

@@ -6,6 +6,7 @@
 
 mod dane;
 
+use super::report::ResultType;
 use super::way::{Tlsa, Trust};
 use crate::base::limits;
 use crate::mail::domain_name::DomainName;
@@ -17,6 +18,7 @@ use rustls::crypto::{self, CryptoProvider};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What TLS there is on a connection.
@@ -115,12 +117,25 @@ fn config(
     Ok(Arc::new(config))
 }
 
-/// RFC 6066 3, RFC 7672 8.1: the name that is asked for is the host's.
-pub(super) fn server_name(host: &Host) -> Option<ServerName<'static>> {
-    match host {
-        Host::Name(name) => ServerName::try_from(name.as_str().to_owned()).ok(),
-        Host::Address(address) => Some(ServerName::IpAddress((*address).into())),
+/// RFC 6066 3: the name that is asked for is the host's; with DANE the one at which its records were found
+/// (RFC 7672 8.1), which differs when the host is an alias.
+pub(super) fn server_name(trust: &Trust, host: &Host) -> Option<ServerName<'static>> {
+    let base = match trust {
+        Trust::Dane { names, .. } => names.first(),
+        Trust::Anyone | Trust::Roots => None,
+    };
+    match (base.or(host.name()), host) {
+        (Some(name), _) => ServerName::try_from(name.as_str().to_owned()).ok(),
+        (None, Host::Address(address)) => Some(ServerName::IpAddress((*address).into())),
+        (None, Host::Name(_)) => None,
     }
+}
+
+/// What a handshake that failed is called in a TLS report.
+pub(super) fn failure(why: &io::Error) -> ResultType {
+    let why = why.get_ref().and_then(|why| why.downcast_ref::<rustls::Error>());
+    // RFC 8460 4.3.1: for whatever has no word of its own: silence, an end, no common version.
+    why.map_or(ResultType::ValidationFailure, ResultType::of)
 }
 
 pub(super) fn verified(trust: &Trust) -> Verified {

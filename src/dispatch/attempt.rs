@@ -141,7 +141,9 @@ impl Worker {
         self.heed(&judged).await;
         let is_another_left = self.away().way.hosts.iter().any(|t| t.host != host && !trying.skip.contains(&t.host));
         let (mut stay, mut ends) = (Vec::new(), Vec::new());
-        for (item, (judged, answer)) in std::mem::take(&mut trying.items).into_iter().zip(judged.into_iter().zip(&answers)) {
+        for (item, (judged, answer)) in
+            std::mem::take(&mut trying.items).into_iter().zip(judged.into_iter().zip(&answers))
+        {
             let end = match judged {
                 None => End::GivenBack,
                 Some(judged) if judged.about == About::Host && is_another_left && !is_done(&judged) => {
@@ -171,14 +173,20 @@ impl Worker {
         Some(match answer {
             Answer::Accepted(response) => {
                 let (code, status, text) = (response.code, response.status, response.text.as_str());
-                self.dispatch.replies().classify(&outcome::Answer { phase: Phase::Message, host: &host, code, status, text })
+                self.dispatch.replies().classify(&outcome::Answer {
+                    phase: Phase::Message,
+                    host: &host,
+                    code,
+                    status,
+                    text,
+                })
             }
             Answer::Refused { phase, response } => {
                 let (code, status, text) = (response.code, response.status, response.text.as_str());
                 self.dispatch.replies().classify(&outcome::Answer { phase: *phase, host: &host, code, status, text })
             }
-            Answer::Lost { possibly_delivered: true, .. } => network::lost(&host, Phase::Message),
-            Answer::Lost { phase, why, .. } => network::not_smtp(&host, *phase, why),
+            Answer::Lost { possibly_delivered: true, why, .. } => network::possibly_delivered(&host, why),
+            Answer::Lost { phase, why, .. } => network::lost(&host, *phase, why),
             Answer::Withheld => return None,
             Answer::Unsendable(why) => network::unsendable(&why.to_string()),
         })
@@ -206,7 +214,11 @@ impl Worker {
             Some(self.dispatch.replies().classify(&outcome::Answer { phase, host: &host, code, status, text }))
         };
         let said = unopened.tried.iter().rev().find_map(refused);
-        said.unwrap_or_else(|| Judgement { outcome: Outcome::Later(unopened.why.clone()), action: None, about: About::Host })
+        said.unwrap_or_else(|| Judgement {
+            outcome: Outcome::Later(unopened.why.clone()),
+            action: None,
+            about: About::Host,
+        })
     }
 
     fn told_unopened(&self, unopened: &Unopened, began: Time) -> Try {

@@ -13,9 +13,9 @@ use crate::mail::status::Status;
 use crate::model::delivery::{Claim, Delivery, State};
 use crate::model::message::Message;
 use crate::model::outcome::{Blame, Kind, Outcome, Why};
+use crate::queue::details;
 use crate::queue::fair::Rank;
 use crate::queue::ready::{Item, Mail, Place, Stream};
-use crate::queue::details;
 use crate::store::queue::Lane;
 use crate::store::{Change, StoreError};
 use std::collections::{HashMap, HashSet};
@@ -98,10 +98,7 @@ impl Feed {
     async fn page(&mut self, dispatch: &Dispatch, lane: Lane) -> Result<(bool, usize), StoreError> {
         let ready = &dispatch.ledger.ready;
         let stream = Stream { tenant: lane.tenant.clone(), name: lane.stream.clone() };
-        let pass = self
-            .passes
-            .entry(lane.clone())
-            .or_insert_with(|| Pass { after: String::new(), mark: ready.mark() });
+        let pass = self.passes.entry(lane.clone()).or_insert_with(|| Pass { after: String::new(), mark: ready.mark() });
         let from_start = pass.after.is_empty();
         let rows = dispatch.ledger.store.ready_page(&lane, &pass.after, limits::FEED_ROWS).await?;
         let is_full = rows.len() == limits::FEED_ROWS;

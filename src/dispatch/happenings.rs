@@ -4,7 +4,8 @@ use super::settle::Try;
 use crate::base::clock::Time;
 use crate::base::id::{DeliveryId, MessageId};
 use crate::base::metrics::{
-    DELIVERIES_SETTLED, DELIVERY_SECONDS, FEED_FAILURES, REPORTS_NOT_SENT, SETTLE_FAILURES, SITES_DOWN, SITES_SLOWED, TRIES_BROKEN,
+    DELIVERIES_SETTLED, DELIVERY_SECONDS, FEED_FAILURES, REPORTS_NOT_SENT, SETTLE_FAILURES, SITES_DOWN, SITES_SLOWED,
+    TRIES_BROKEN,
 };
 use crate::base::observe::Happening;
 use crate::model::delivery::{Delivery, State};
@@ -34,7 +35,9 @@ impl Happening for DeliverySettled<'_> {
             u64::try_from(told.took.as_millis()).unwrap_or(u64::MAX)
         });
         match why {
-            None => tracing::info!(%message, delivery = %id, %recipient, state, attempts, host, tls, reply, took_ms, "delivery"),
+            None => {
+                tracing::info!(%message, delivery = %id, %recipient, state, attempts, host, tls, reply, took_ms, "delivery")
+            }
             Some(why) => {
                 let (blame, category) = (why.blame.word(), &*why.category);
                 tracing::info!(%message, delivery = %id, %recipient, state, attempts, host, tls, blame, category, why = %why.text, took_ms, "delivery");

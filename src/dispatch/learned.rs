@@ -32,7 +32,8 @@ impl TlsCounts {
 
     fn take(&self) -> Vec<TlsCount> {
         let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let count = |((day, domain, policy, host, result), count)| TlsCount { day, domain, policy, host, result, count };
+        let count =
+            |((day, domain, policy, host, result), count)| TlsCount { day, domain, policy, host, result, count };
         counts.into_iter().map(count).collect()
     }
 }

@@ -36,8 +36,8 @@ use learned::TlsCounts;
 use settle::{End, Inbox, Settled, Settler};
 use site::{Site, Sites};
 use staff::Staff;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -222,7 +222,8 @@ impl Running {
     /// Ends what is begun and gives the rest back to the store; the daemon drains already. What is in its final
     /// dot may take so long.
     pub async fn drain(&self, at_most: Duration) {
-        let Tasks { staff, clerk, others } = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let Tasks { staff, clerk, others } =
+            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let dispatch = self.dispatch.clone();
         dispatch.ledger.ready.close();
         if tokio::time::timeout(at_most, ended(staff)).await.is_err() {

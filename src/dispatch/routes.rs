@@ -81,7 +81,8 @@ impl Dispatch {
             }
             Err(why) => {
                 let began = now;
-                let settled = self.ledger.ready.give_up(&course).into_iter().map(|item| lost(item, &why, began, self.now()));
+                let settled =
+                    self.ledger.ready.give_up(&course).into_iter().map(|item| lost(item, &why, began, self.now()));
                 self.settler.settle(settled.collect()).await;
             }
         }

@@ -138,9 +138,7 @@ impl Site {
         let waiting = self.lane.len();
         let mut state = self.state();
         state.used_at = now;
-        waiting > state.fresh as usize
-            && state.workers < state.pace.connections()
-            && !state.pace.is_suspended(now)
+        waiting > state.fresh as usize && state.workers < state.pace.connections() && !state.pace.is_suspended(now)
     }
 
     pub fn hire(self: &Arc<Self>) -> Hired {
@@ -189,7 +187,8 @@ impl Site {
         state.pace.on_reply(action, why, now);
         let snapshot = state.pace.snapshot(now);
         drop(state);
-        SiteSlowed { site: &self.name, rate: snapshot.rate, until: snapshot.suspended.as_ref().map(|s| s.0), why }.record();
+        SiteSlowed { site: &self.name, rate: snapshot.rate, until: snapshot.suspended.as_ref().map(|s| s.0), why }
+            .record();
         snapshot.suspended.map(|(until, _)| until)
     }
 

@@ -7,7 +7,6 @@ mod advice;
 
 use super::details::{self, Wishes};
 use crate::base::clock::Time;
-use crate::deliver::outcome::network::EXPIRED;
 use crate::base::id::{self, MessageId, TenantId};
 use crate::base::random::Random;
 use crate::mail::address::Address;
@@ -21,6 +20,7 @@ use crate::model::directory::Directory;
 use crate::model::intake::Intake;
 use crate::model::message::{Message, Origin};
 use crate::model::outcome::Why;
+use crate::model::outcome::category::EXPIRED;
 use crate::model::tenant::Bounces;
 use std::time::Duration;
 

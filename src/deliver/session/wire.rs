@@ -2,6 +2,9 @@
 
 use crate::base::limits;
 use crate::deliver::tls::{self, TlsInfo, Verified};
+use crate::mail::status::Status;
+use crate::model::host::Host;
+use crate::model::outcome::{Blame, Kind, Why, category};
 use crate::net::dial;
 use crate::smtp::dialogue::response::{Fault, Responses, Said};
 use crate::smtp::dialogue::transaction::Unexpected;
@@ -39,6 +42,18 @@ impl std::fmt::Display for Trouble {
             Self::Fault(fault) => fault.fmt(f),
             Self::Unexpected(unexpected) => unexpected.fmt(f),
         }
+    }
+}
+
+impl Trouble {
+    /// As a reason to put mail off.
+    pub fn why(&self, host: &Host) -> Why {
+        let (category, blame, status) = match self {
+            Self::Fault(_) | Self::Unexpected(_) => (category::PROTOCOL, Blame::Remote, Status::new(4, 5, 0)),
+            Self::TooSlow(_) => (category::TIMEOUT, Blame::Network, Status::new(4, 4, 2)),
+            Self::Broken(_) | Self::Closed => (category::CONNECTION, Blame::Network, Status::new(4, 4, 2)),
+        };
+        Why::found(blame, Kind::Soft, category, status, format!("{host}: {self}"))
     }
 }
 

@@ -18,6 +18,16 @@ pub(super) struct About {
     kind: Kind,
     host: Option<String>,
     at: Time,
+    change: Change,
+    place: Option<Place>,
+}
+
+/// What is written of a delivery, before it is known whether somebody is told.
+pub(super) struct Sorted<'a> {
+    pub delivery: Delivery,
+    pub mail: Option<Arc<Mail>>,
+    pub verdict: &'a Verdict,
+    pub end: &'a Tried,
     pub change: Change,
     pub place: Option<Place>,
 }
@@ -52,32 +62,28 @@ impl About {
 }
 
 impl Dispatch {
-    /// Gives back rows and place of a delivery of which nobody wants to hear.
-    pub(super) fn about(
-        &self,
-        delivery: Delivery,
-        mail: Option<Arc<Mail>>,
-        verdict: &Verdict,
-        end: &Tried,
-        (mut change, place): (Change, Option<Place>),
-    ) -> Result<Box<About>, (Change, Option<Place>)> {
+    /// The rows and the place of a settled delivery go into the plan, or to those of whom a sender is told.
+    pub(super) fn sort(&self, settled: Sorted<'_>, plan: &mut Plan, reported: &mut Vec<About>) {
+        let Sorted { delivery, mail, verdict, end, mut change, place } = settled;
         let now = self.now();
-        let (Some(mail), Some(kind)) = (mail, self.kind(&delivery, verdict, end, now)) else { return Err((change, place)) };
+        let (Some(mail), Some(kind)) = (mail, self.kind(&delivery, verdict, end, now)) else {
+            return plan.add(change, place);
+        };
         let told = match end {
             Tried::Tried(_, told) => Some(&**told),
             Tried::Untried(_) | Tried::PutOff(..) | Tried::GivenBack => None,
         };
         let host = told.and_then(|told| told.host.clone());
-        let is_delay = matches!(kind, Kind::Delayed(_));
         let at = told.map_or(now, |told: &Try| told.started_at);
-        if is_delay {
+        if matches!(kind, Kind::Delayed(_)) {
             change = change.with(queue::warned(&delivery.id, now));
         }
         let about = About { delivery, mail, kind, host, at, change, place };
         let directory = self.ledger.directory.load();
-        match bounce::is_wanted(&about.mail.message, &about.delivery, &about.ended().end, &directory) {
-            true => Ok(Box::new(about)),
-            false => Err((about.change, about.place)),
+        if bounce::is_wanted(&about.mail.message, &about.delivery, &about.ended().end, &directory) {
+            reported.push(about);
+        } else {
+            plan.add(about.change, about.place);
         }
     }
 
@@ -99,10 +105,10 @@ impl Dispatch {
     }
 
     /// One report for all deliveries of a message that ended together.
-    pub(super) fn group_reports(&self, abouts: Vec<Box<About>>, plan: &mut Plan) {
-        let mut groups: Vec<Vec<Box<About>>> = Vec::new();
+    pub(super) fn group_reports(&self, abouts: Vec<About>, plan: &mut Plan) {
+        let mut groups: Vec<Vec<About>> = Vec::new();
         for about in abouts {
-            let goes_with = |group: &&mut Vec<Box<About>>| group[0].goes_with(&about);
+            let goes_with = |group: &&mut Vec<About>| group[0].goes_with(&about);
             match groups.iter_mut().find(goes_with) {
                 Some(group) => group.push(about),
                 None => groups.push(vec![about]),
@@ -121,16 +127,13 @@ impl Dispatch {
             let report = bounce::report(&mail.message, &mail.prepared, &ended, &around);
             let (mut change, mut places) = (Change::default(), Vec::with_capacity(group.len()));
             for about in group {
-                let About { change: rows, place, .. } = *about;
+                let About { change: rows, place, .. } = about;
                 change = change.and(rows);
                 places.extend(place);
             }
             match report {
                 Some(report) => plan.reports.push(Report { report, change, places }),
-                None => {
-                    plan.change = std::mem::take(&mut plan.change).and(change);
-                    plan.places.append(&mut places);
-                }
+                None => plan.add_all(change, places),
             }
         }
     }

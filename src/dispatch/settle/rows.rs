@@ -2,13 +2,15 @@
 
 use super::super::Dispatch;
 use super::super::happenings::DeliverySettled;
+use super::reports::Sorted;
 use super::{End, Settled, Try};
 use crate::base::clock::Time;
 use crate::base::id;
 use crate::base::observe::Happening;
-use crate::deliver::outcome::network::{self, EXPIRED, POSSIBLY_DELIVERED};
+use crate::deliver::outcome::network;
 use crate::model::delivery::{Attempt, Delivery, Settlement, State};
 use crate::model::event::Event;
+use crate::model::outcome::category::{EXPIRED, POSSIBLY_DELIVERED};
 use crate::model::outcome::{Blame, Kind, Outcome, Why};
 use crate::model::suppression::{Cause, Suppressed, Suppression, Whence};
 use crate::queue::bounce;
@@ -24,6 +26,17 @@ pub(super) struct Plan {
     pub change: Change,
     pub places: Vec<Place>,
     pub reports: Vec<Report>,
+}
+
+impl Plan {
+    pub fn add(&mut self, change: Change, place: Option<Place>) {
+        self.add_all(change, place.into_iter().collect());
+    }
+
+    pub fn add_all(&mut self, change: Change, mut places: Vec<Place>) {
+        self.change = std::mem::take(&mut self.change).and(change);
+        self.places.append(&mut places);
+    }
 }
 
 /// A report to a sender, and the rows that are written with it.
@@ -45,19 +58,16 @@ pub(super) struct Verdict {
 impl Dispatch {
     pub(super) fn plan(&self, settled: Vec<Settled>) -> Plan {
         let now = self.now();
-        let mut plan = Plan { change: Change::default(), places: Vec::with_capacity(settled.len()), reports: Vec::new() };
+        let mut plan =
+            Plan { change: Change::default(), places: Vec::with_capacity(settled.len()), reports: Vec::new() };
         let mut reported = Vec::new();
         for Settled { delivery, mail, end, place } in settled {
             let verdict = self.verdict(&delivery, &end, now);
             let change = self.rows(&delivery, mail.as_deref(), &verdict, &end, now);
-            DeliverySettled { delivery: &delivery, state: verdict.state, why: verdict.why.as_ref(), took: took(&end) }.record();
-            match self.about(delivery, mail, &verdict, &end, (change, place)) {
-                Ok(about) => reported.push(about),
-                Err((change, place)) => {
-                    append(&mut plan.change, change);
-                    plan.places.extend(place);
-                }
-            }
+            DeliverySettled { delivery: &delivery, state: verdict.state, why: verdict.why.as_ref(), took: took(&end) }
+                .record();
+            let sorted = Sorted { delivery, mail, verdict: &verdict, end: &end, change, place };
+            self.sort(sorted, &mut plan, &mut reported);
         }
         self.group_reports(reported, &mut plan);
         plan
@@ -72,20 +82,11 @@ impl Dispatch {
                 Next::Expired => expired(delivery, now, untried, why),
             },
             End::Untried(outcome) => self.of_outcome(delivery, outcome, untried, now, State::Failed),
-            End::Tried(outcome, told) => {
-                self.of_outcome(delivery, outcome, delivery.attempts, now, told.taken_as)
-            }
+            End::Tried(outcome, told) => self.of_outcome(delivery, outcome, delivery.attempts, now, told.taken_as),
         }
     }
 
-    fn of_outcome(
-        &self,
-        delivery: &Delivery,
-        outcome: &Outcome,
-        attempts: i64,
-        now: Time,
-        taken_as: State,
-    ) -> Verdict {
+    fn of_outcome(&self, delivery: &Delivery, outcome: &Outcome, attempts: i64, now: Time, taken_as: State) -> Verdict {
         match outcome {
             Outcome::Done => Verdict { state: taken_as, due_at: now, attempts, why: None },
             Outcome::Later(why) => {
@@ -179,7 +180,14 @@ impl Dispatch {
         }
     }
 
-    fn event(&self, delivery: &Delivery, mail: Option<&Mail>, verdict: &Verdict, end: &End, now: Time) -> Option<Event> {
+    fn event(
+        &self,
+        delivery: &Delivery,
+        mail: Option<&Mail>,
+        verdict: &Verdict,
+        end: &End,
+        now: Time,
+    ) -> Option<Event> {
         let kind = match (verdict.state, end) {
             (State::Sent, _) => "email.sent",
             (State::Delivered, _) => "email.delivered",
@@ -258,8 +266,4 @@ fn data(delivery: &Delivery, verdict: &Verdict, end: &End, is_sandboxed: bool) -
         data["sandbox"] = json!(true);
     }
     data.to_string()
-}
-
-fn append(to: &mut Change, from: Change) {
-    *to = std::mem::take(to).and(from);
 }

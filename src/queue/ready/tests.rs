@@ -1,4 +1,3 @@
-mkdir -p src/queue/ready; cat > src/queue/ready/tests.rs <<'EOF'
 use super::*;
 use crate::base::id;
 use crate::base::random::Random;
