@@ -174,10 +174,10 @@ fn about(answer: &Answer<'_>, meaning: &Meaning<'_>) -> About {
 
 /// One line of what somebody else wrote: no controls, single spaces, cut.
 fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len().min(limits::REPLY_TEXT_KEPT_MAX));
+    let mut plain = String::with_capacity(text.len().min(limits::RESPONSE_TEXT_BYTES_MAX));
     for word in text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()) {
-        if plain.len() + word.len() >= limits::REPLY_TEXT_KEPT_MAX {
-            let room = (limits::REPLY_TEXT_KEPT_MAX - plain.len()).saturating_sub(1);
+        if plain.len() + word.len() >= limits::RESPONSE_TEXT_BYTES_MAX {
+            let room = (limits::RESPONSE_TEXT_BYTES_MAX - plain.len()).saturating_sub(1);
             let cut = (0..=room.min(word.len())).rev().find(|at| word.is_char_boundary(*at)).unwrap_or(0);
             plain.push_str(if plain.is_empty() { "" } else { " " });
             plain.push_str(&word[..cut]);

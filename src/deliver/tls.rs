@@ -8,6 +8,7 @@ mod dane;
 
 use super::report::ResultType;
 use super::way::{Tlsa, Trust};
+use crate::base::clock::Time;
 use crate::base::limits;
 use crate::mail::domain_name::DomainName;
 use crate::model::host::Host;
@@ -20,6 +21,7 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStor
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What TLS there is on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +62,7 @@ pub struct ClientTls {
     provider: Arc<CryptoProvider>,
     anyone: Arc<ClientConfig>,
     roots: Arc<ClientConfig>,
+    by_roots: Arc<dyn ServerCertVerifier>,
     /// Each has sessions of its own.
     dane: Mutex<HashMap<Named, Arc<ClientConfig>>>,
 }
@@ -77,10 +80,20 @@ impl ClientTls {
         };
         Ok(Self {
             anyone: config(&provider, Arc::new(Anyone(provider.clone())))?,
-            roots: config(&provider, verifier)?,
+            roots: config(&provider, verifier.clone())?,
+            by_roots: verifier,
             dane: Mutex::default(),
             provider,
         })
+    }
+
+    /// What a host's certificate would fail with, were it held to the roots.
+    pub(super) fn failure_by_roots(&self, host: &Host, chain: &[CertificateDer<'_>], now: Time) -> Option<ResultType> {
+        let (server, others) = chain.split_first()?;
+        let Some(name) = server_name(&Trust::Roots, host) else { return Some(ResultType::ValidationFailure) };
+        let now = UnixTime::since_unix_epoch(Duration::from_micros(now.micros().max(0).unsigned_abs()));
+        let verified = self.by_roots.verify_server_cert(server, others, &name, &[], now);
+        verified.err().as_ref().map(ResultType::of)
     }
 
     /// What a handshake needs to trust like this.

@@ -65,6 +65,7 @@ impl Worker {
                 return None;
             }
         };
+        dispatch.count_opening(&trying.items, opened.as_ref());
         match opened {
             Ok(session) => Some(session),
             Err(unopened) => {

@@ -310,9 +310,9 @@ fn the_text_of_a_reply_is_one_short_line() {
     let text = format!("5.1.1 no\r\nsuch\u{0}  user\u{1b}[2J {}", "\u{e9}x ".repeat(2_000));
     let kept = judge(Recipient, 550, &text).outcome.why().unwrap().text.clone();
     assert!(kept.starts_with("5.1.1 no such user [2J \u{e9}x"), "{kept}");
-    assert!(kept.len() <= limits::REPLY_TEXT_KEPT_MAX && !kept.chars().any(char::is_control));
+    assert!(kept.len() <= limits::RESPONSE_TEXT_BYTES_MAX && !kept.chars().any(char::is_control));
     let long = judge(Recipient, 550, &"\u{e9}".repeat(3_000)).outcome.why().unwrap().text.clone();
-    assert!(long.len() <= limits::REPLY_TEXT_KEPT_MAX && long.len() > limits::REPLY_TEXT_KEPT_MAX - 4);
+    assert!(long.len() <= limits::RESPONSE_TEXT_BYTES_MAX && long.len() > limits::RESPONSE_TEXT_BYTES_MAX - 4);
     let with = Answer { phase: Recipient, host: ANY, code: 550, status: "5.1.1".parse().ok(), text: "no" };
     assert_eq!(Replies::built_in().classify(&with).outcome.why().unwrap().text, "5.1.1 no");
 }

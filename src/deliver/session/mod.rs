@@ -215,6 +215,11 @@ impl Session {
         self.tls_failure
     }
 
+    /// RFC 8461 5: what a policy in testing mode would have refused, of a session that was held to nothing.
+    pub fn failure_by_roots(&self, around: &Surroundings) -> Option<ResultType> {
+        around.tls.failure_by_roots(&self.host, self.wire.certificates(), around.clock.now())
+    }
+
     /// Hosts and addresses that were tried before this one, in their order.
     pub fn tried(&self) -> &[TriedHost] {
         &self.tried

@@ -44,7 +44,7 @@ pub(super) fn in_order<'a>(hosts: &'a [Target], skip: &[Host], random: &Random) 
     let left = hosts.iter().filter(|target| !skip.contains(&target.host));
     let mut left: Vec<_> = left.map(|target| (target.preference, random.below(u64::MAX), target)).collect();
     left.sort_by_key(|(preference, chance, _)| (*preference, *chance));
-    left.into_iter().map(|(_, _, target)| target).take(limits::HOSTS_TRIED_MAX).collect()
+    left.into_iter().map(|(_, _, target)| target).take(limits::WAY_HOSTS_MAX).collect()
 }
 
 impl Opening<'_> {
@@ -169,7 +169,7 @@ impl Opening<'_> {
                 destinations.push(destination);
             }
         }
-        destinations.truncate(limits::ADDRESSES_TRIED_MAX);
+        destinations.truncate(limits::WAY_ADDRESSES_MAX);
         if destinations.is_empty() { Err(Reason::NoSource) } else { Ok(destinations) }
     }
 

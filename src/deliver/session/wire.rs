@@ -10,7 +10,7 @@ use crate::smtp::dialogue::response::{Fault, Responses, Said};
 use crate::smtp::dialogue::transaction::Unexpected;
 use crate::smtp::dialogue::transcript::Transcript;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -212,6 +212,14 @@ impl Wire {
             Poll::Ready(Pin::new(&mut *stream).poll_read(cx, &mut buffer).is_ready())
         })
         .await
+    }
+
+    /// What the remote has shown, the server's own first; nothing in the clear.
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        match &self.channel {
+            Channel::Secure(stream) => stream.get_ref().1.peer_certificates().unwrap_or_default(),
+            Channel::Clear(_) | Channel::Gone(_) => &[],
+        }
     }
 
     /// The handshake. Whether it fails or not, nothing of the old channel is left.

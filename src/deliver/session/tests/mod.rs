@@ -57,7 +57,7 @@ impl Certificates {
     }
 
     /// Shown to those who ask for its name (RFC 6066 3), and to nobody else.
-    fn to_who_asks_for(mut self, name: &str) -> Self {
+    fn shown_to_who_asks_for(mut self, name: &str) -> Self {
         let mut by_name = ResolvesServerCertUsingSni::new();
         by_name.add(name, (*self.shown).clone()).unwrap();
         self.config = serving(Arc::new(by_name));

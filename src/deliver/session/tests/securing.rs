@@ -254,11 +254,28 @@ async fn dane_asks_for_the_name_that_has_the_records() {
             trust => trust,
         }
     };
-    let asked = || Certificates::valid(base, 2020..2099).to_who_asks_for(base);
+    let asked = || Certificates::valid(base, 2020..2099).shown_to_who_asks_for(base);
     assert!(does(asked(), of(&[base, HOST, "there.example"])).await);
     let mut world = World::with(asked());
     let tls = required(of(&[HOST, base])(&world.certificates));
     assert!(met(&mut world, tls, &[BROKEN_OFF]).await.is_err(), "this server would show nothing to who asks otherwise");
+}
+
+/// RFC 8461 5: a policy in testing mode keeps nothing out, and its report says what it would have kept out.
+#[tokio::test]
+async fn a_session_with_anyone_can_be_held_to_the_roots_afterwards() {
+    for (name, years, failure) in [
+        (HOST, 2020..2099, None),
+        ("other.example", 2020..2099, Some(ResultType::CertificateHostMismatch)),
+        (HOST, 2000..2001, Some(ResultType::CertificateExpired)),
+    ] {
+        let mut world = World::with(Certificates::valid(name, years));
+        let session = met(&mut world, Tls::Opportunistic, &[OFFERED]).await.unwrap();
+        assert_eq!(session.failure_by_roots(&world.around), failure);
+    }
+    let mut world = World::new();
+    let session = met(&mut world, Tls::Never, &[CLEAR]).await.unwrap();
+    assert_eq!(session.failure_by_roots(&world.around), None);
 }
 
 #[tokio::test]
