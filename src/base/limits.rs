@@ -481,11 +481,14 @@ pub const FEED_LANES_MAX: usize = 10_000;
 /// How often the store is looked at when nobody rings and nothing is due: for what other nodes leave there; and
 /// where there are none, for what nobody thought of. The shortest pause is for what is due and cannot come in.
 pub const FEED_EVERY: Duration = Duration::from_millis(500);
-pub const FEED_EVERY_ALONE: Duration = Duration::from_secs(30);
+pub const FEED_EVERY_ALONE: Duration = Duration::from_secs(300);
 pub const FEED_PAUSE_MIN: Duration = Duration::from_millis(5);
 
 /// How long a delivery waits whose message could not be read, or had no room.
 pub const UNREAD_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long deliveries wait whose try a fault of ours broke: it will break again, and should not do so often.
+pub const BROKEN_PAUSE: Duration = Duration::from_secs(900);
 
 /// Ends of tries that wait for the store; then workers wait, and nothing more is sent.
 pub const SETTLE_QUEUE_MAX: usize = 256;
@@ -702,7 +705,7 @@ pub const SQLITE_BUSY_MAX: Duration = Duration::from_secs(5);
 pub const STORE_ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// How often a lane in a thread of its own is looked after.
-pub const STALL_LOOK_EVERY: Duration = Duration::from_secs(1);
+pub const STALL_LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How long opening a connection to the store may take.
 pub const STORE_CONNECT_MAX: Duration = Duration::from_secs(10);

@@ -47,6 +47,7 @@ declare! {
     histogram Seconds DELIVERY_SECONDS = "delivery_seconds": "Time of a try, from its begin to the last answer.";
     counter Count SETTLE_FAILURES = "settle_failures_total": "Times that the store did not take outcomes.";
     counter Count FEED_FAILURES = "feed_failures_total": "Times that the queue could not be read.";
+    counter Count TRIES_BROKEN = "tries_broken_total": "Tries that a fault of ours broke.";
     counter Count REPORTS_NOT_SENT = "reports_not_sent_total": "Delivery reports that could not be sent.";
     counter Count SITES_SLOWED = "sites_slowed_total": "Times that a receiver asked for less.";
     counter Count SITES_DOWN = "sites_down_total": "Times that no host of a destination could be reached.";

@@ -125,6 +125,8 @@ fn fixed_end(answer: &Answer<'_>) -> Option<End> {
         // RFC 5321 4.5.3.1.10: this was once the word for "too many recipients" (and is some servers' for a
         // full mailbox). RFC 1870 6.2 means a message too large for this one: then it says so.
         (Phase::Recipient, 552) if !is_for_good => Some(End::Later),
+        // RFC 4954 6: it wants a login of ours, which no recipient can help.
+        (_, 530 | 534 | 535 | 538) => Some(End::Later),
         // RFC 5321 4.3.2: 503 at RSET, RCPT or DATA is a session out of step, ours or theirs.
         (_, 503) => Some(End::Later),
         _ => None,
@@ -137,7 +139,7 @@ fn usual_end(answer: &Answer<'_>) -> End {
 }
 
 fn why(answer: &Answer<'_>, blame: Option<Blame>, meaning: &Meaning<'_>, end: End, text: String) -> Why {
-    let ours = answer.phase == Phase::Login;
+    let ours = answer.phase == Phase::Login || matches!(answer.code, 530 | 534 | 535 | 538);
     let blame = blame.unwrap_or(if ours { Blame::Us } else { Blame::Remote });
     // What is tried again cannot be hopeless.
     let kind = if end == End::Later && meaning.kind == Kind::Hard { Kind::Soft } else { meaning.kind };

@@ -5,6 +5,7 @@ use super::settle::{End, Settled, Try};
 use super::site::{Away, Kind, Takes};
 use super::worker::Worker;
 use crate::base::clock::Time;
+use crate::base::limits;
 use crate::base::shutdown::Phase as DaemonPhase;
 use crate::deliver::outcome::{self, About, Judgement, network};
 use crate::deliver::session::{After, Answer, Parcel, Phase, Record, Session, Transacted, TriedHost, Unopened};
@@ -74,9 +75,10 @@ impl Worker {
                     None => {
                         let judged = self.judge_unopened(&unopened);
                         trying.end_all(&self.told_unopened(&unopened, trying.began), &judged.outcome, settled);
+                        let first = dispatch.settings().retry.first().copied().unwrap_or(limits::SITE_PAUSE_FIRST);
                         if unopened.down
                             && let Some(why) = judged.outcome.why()
-                            && let Some(until) = site.failed(why, dispatch.now())
+                            && let Some(until) = site.failed(why, first, dispatch.now())
                         {
                             self.dispatch.shut(&site, until, why).await;
                         }

@@ -37,17 +37,21 @@ pub fn unsendable(reason: &str) -> Judgement {
     Judgement { outcome: Outcome::Never(why), action: None, about: About::Message }
 }
 
-/// It was tried long enough: what stood in its way last is the reason.
+/// It was tried long enough: what stood in its way last is the reason. RFC 3463 3.5: X.4.7 is a transient error
+/// that persisted, also when it is given up.
 pub fn expired(last: Option<&Why>, since: Time) -> Outcome {
     let tried = format!("it could not be delivered since {since}");
-    let status = Status::new(5, 4, 7);
-    Outcome::Never(match last {
-        Some(last) => Why {
-            category: category::EXPIRED.to_owned(),
-            status,
-            text: format!("{tried}; last: {}", last.text),
-            ..last.clone()
-        },
-        None => Why::found(Blame::Us, Kind::Soft, category::EXPIRED, status, tried),
+    let text = match last {
+        Some(Why { code: Some(code), text, .. }) => format!("{tried}; last: {code} {text}"),
+        Some(Why { text, .. }) => format!("{tried}; last: {text}"),
+        None => tried,
+    };
+    Outcome::Never(Why {
+        blame: last.map_or(Blame::Us, |last| last.blame),
+        kind: last.map_or(Kind::Soft, |last| last.kind),
+        category: category::EXPIRED.to_owned(),
+        status: Status::new(4, 4, 7),
+        code: None,
+        text,
     })
 }
