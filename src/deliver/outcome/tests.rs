@@ -167,7 +167,7 @@ const ROWS: &[Row] = &[
     (Mail, ANY, "550 sender verify failed", "never block bad_sender"),
     (Mail, ANY, "530 5.7.0 Must issue a STARTTLS command first", "later block tls_required us"),
     (Mail, ANY, "550 5.7.10 encryption needed", "never block tls_required"),
-    (Mail, ANY, "530 5.7.0 Authentication required", "never block login us"),
+    (Mail, ANY, "530 5.7.0 Authentication required", "later block login us"),
     (Mail, ANY, "550 5.7.1 you must authenticate first", "never block login us"),
     (Login, ANY, "535 5.7.8 Error: authentication failed", "later block login us"),
     (Login, ANY, "535 bad", "later block login us"),
