@@ -230,12 +230,16 @@ impl Running {
             // Cut in the final dot: its lease stands in the store, and the next start finds it.
             tracing::warn!("connections were cut while they waited for the last answer; their mail may come twice");
         }
-        ended(others).await;
+        // Who asks a store that does not answer is cut: a claim whose caller went away is given back.
+        if tokio::time::timeout(limits::LAST_WORDS_MAX, ended(others)).await.is_err() {
+            tracing::warn!("the queue was being read when the daemon stopped, and the store did not answer");
+        }
         let lanes = dispatch.sites.take_all().into_iter().flat_map(|site| site.lane.close());
         let waiting: Vec<_> = lanes.chain(dispatch.ledger.ready.drain_unrouted()).collect();
         let back = waiting.into_iter().map(|item| Settled::new(item, End::GivenBack));
         dispatch.settler.settle(back.collect()).await;
-        dispatch.save_tls_counts().await;
+        // A help, and no reason to stay.
+        let _ = tokio::time::timeout(limits::LAST_WORDS_MAX, dispatch.save_tls_counts()).await;
         dispatch.closing.ring();
         if tokio::time::timeout(limits::LAST_SETTLE_MAX, ended(clerk)).await.is_err() {
             tracing::warn!("the last outcomes were not stored in time; what they were about may be delivered twice");
