@@ -45,6 +45,7 @@ declare! {
     counter Count SETTLE_FAILURES = "settle_failures_total": "Times that the store did not take outcomes.";
     counter Count FEED_FAILURES = "feed_failures_total": "Times that the queue could not be read.";
     counter Count REPORTS_NOT_SENT = "reports_not_sent_total": "Delivery reports that could not be sent.";
+    counter Count MESSAGES_CONVERTED = "messages_converted_total": "Messages written in 7-bit lines for a host that takes nothing else, once for each try.";
     counter Count SITES_SLOWED = "sites_slowed_total": "Times that a receiver asked for less.";
     counter Count SITES_DOWN = "sites_down_total": "Times that no host of a destination could be reached.";
     gauge Bytes BODY_MEMORY = "smtp_body_bytes": "Memory taken by bodies that are being received.";

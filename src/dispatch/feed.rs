@@ -261,7 +261,7 @@ impl Dispatch {
         if !room.grow_to(prepared.len()) {
             return Read::NoRoom;
         }
-        Read::Mail(Arc::new(Mail { message, params, prepared: Arc::new(prepared), room }))
+        Read::Mail(Arc::new(Mail::new(message, params, Arc::new(prepared), room)))
     }
 
     /// A delivery whose message is not there. It keeps its place until that is on disk.

@@ -4,10 +4,12 @@ use super::settle::Try;
 use crate::base::clock::Time;
 use crate::base::id::{DeliveryId, MessageId};
 use crate::base::metrics::{
-    DELIVERIES_SETTLED, DELIVERY_SECONDS, FEED_FAILURES, REPORTS_NOT_SENT, SETTLE_FAILURES, SITES_DOWN, SITES_SLOWED,
+    DELIVERIES_SETTLED, DELIVERY_SECONDS, FEED_FAILURES, MESSAGES_CONVERTED, REPORTS_NOT_SENT, SETTLE_FAILURES,
+    SITES_DOWN, SITES_SLOWED,
 };
 use crate::base::observe::Happening;
 use crate::model::delivery::{Delivery, State};
+use crate::model::host::Host;
 use crate::model::outcome::Why;
 use crate::smtp::reply::Reply;
 use crate::store::StoreError;
@@ -42,6 +44,20 @@ impl Happening for DeliverySettled<'_> {
                 tracing::info!(%message, delivery = %id, %recipient, state, attempts, host, tls, blame, category, why = %why.text, ?took, "delivery");
             }
         }
+    }
+}
+
+/// A host does not take the message as it is, and is given it in 7-bit lines.
+pub(super) struct MessageConverted<'a> {
+    pub message: &'a MessageId,
+    pub host: &'a Host,
+}
+
+impl Happening for MessageConverted<'_> {
+    fn record(self) {
+        let Self { message, host } = self;
+        metrics::counter!(MESSAGES_CONVERTED).increment(1);
+        tracing::debug!(%message, %host, "sent in 7-bit lines");
     }
 }
 

@@ -9,6 +9,7 @@ mod attempt;
 mod capture;
 mod desk;
 mod feed;
+mod form;
 mod happenings;
 pub mod learned;
 mod routes;

@@ -12,12 +12,13 @@ use crate::base::clock::Time;
 use crate::base::id::TenantId;
 use crate::base::limits;
 use crate::base::wake::Bell;
+use crate::mail::encode::Unconvertible;
 use crate::mail::envelope::MailParams;
 use crate::model::delivery::Delivery;
 use crate::model::message::Message;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A message in memory, for all its deliveries here.
 pub struct Mail {
@@ -26,6 +27,50 @@ pub struct Mail {
     pub prepared: Arc<Vec<u8>>,
     /// What it holds of the memory for mail, until its last delivery is done.
     pub room: Share,
+    converted: OnceLock<Result<Converted, Unconvertible>>,
+}
+
+/// A message with all its bodies in lines of ASCII.
+struct Converted {
+    bytes: Arc<Vec<u8>>,
+    _room: Share,
+}
+
+impl Mail {
+    pub fn new(message: Message, params: MailParams, prepared: Arc<Vec<u8>>, room: Share) -> Self {
+        Self { message, params, prepared, room, converted: OnceLock::new() }
+    }
+
+    /// What came of it when it was written in lines of ASCII; none when nobody did, or it was not kept.
+    pub fn converted(&self) -> Option<Result<Arc<Vec<u8>>, Unconvertible>> {
+        self.converted.get().map(|made| made.as_ref().map(|converted| converted.bytes.clone()).map_err(|why| *why))
+    }
+
+    /// Keeps what came of that for the next who needs it, if there is room; none made is the message itself.
+    pub fn keep_converted(
+        &self,
+        made: Result<Option<Vec<u8>>, Unconvertible>,
+        room: &Budget,
+    ) -> Result<Arc<Vec<u8>>, Unconvertible> {
+        let mut share = room.share();
+        let made = made.map(|bytes| match bytes {
+            None => (self.prepared.clone(), true),
+            Some(bytes) => {
+                let has_room = share.grow_to(bytes.len());
+                (Arc::new(bytes), has_room)
+            }
+        });
+        let kept = match &made {
+            Ok((_, false)) => None,
+            Ok((bytes, true)) => Some(Ok(Converted { bytes: bytes.clone(), _room: share })),
+            Err(why) => Some(Err(*why)),
+        };
+        if let Some(kept) = kept {
+            // Two may have made it at the same time: one of them is kept.
+            let _ = self.converted.set(kept);
+        }
+        made.map(|(bytes, _)| bytes)
+    }
 }
 
 /// A delivery that is leased to us, and not settled yet.

@@ -93,6 +93,54 @@ fn whoever_fills_the_memory_leaves_room_for_somebody_new() {
     assert!(ready.claimed("mx:new.example", &stream().tenant, NOW).is_some());
 }
 
+fn mail(prepared: &[u8]) -> Mail {
+    let message = Message {
+        id: id::new(NOW, &Random::System),
+        tenant: id::new(NOW, &Random::System),
+        origin: crate::model::message::Origin::Submitted,
+        submitter: None,
+        peer: None,
+        sender: crate::mail::envelope::ReversePath::Null,
+        from_domain: "example.com".parse().unwrap(),
+        subject: String::new(),
+        header_id: String::new(),
+        stream: "transactional".into(),
+        size: prepared.len() as u64,
+        sandboxed_at: None,
+        template: None,
+        details: "{}".into(),
+        created_at: NOW,
+    };
+    let room = Budget::new(1 << 20, "test").share();
+    Mail::new(message, MailParams::default(), Arc::new(prepared.to_vec()), room)
+}
+
+#[test]
+fn another_form_of_a_message_is_kept_while_there_is_room() {
+    let (mail, room) = (mail(b"original"), Budget::new(10, "test"));
+    assert!(mail.converted().is_none());
+    let crowded = mail.keep_converted(Ok(Some(vec![b'x'; 11])), &room).unwrap();
+    assert_eq!((crowded.len(), room.taken()), (11, 0), "used for this try, and not kept");
+    assert!(mail.converted().is_none());
+    mail.keep_converted(Ok(Some(b"first".to_vec())), &room).unwrap();
+    // Somebody else was at it at the same time.
+    let second = mail.keep_converted(Ok(Some(b"2nd".to_vec())), &room).unwrap();
+    assert_eq!((second.as_slice(), room.taken()), (&b"2nd"[..], 5));
+    assert_eq!(mail.converted().unwrap().unwrap().as_slice(), b"first");
+    drop(mail);
+    assert_eq!(room.taken(), 0);
+}
+
+#[test]
+fn what_cannot_be_converted_and_what_need_not_be_is_remembered_too() {
+    let (signed, plain, room) = (mail(b"signed"), mail(b"plain"), Budget::new(10, "test"));
+    assert_eq!(signed.keep_converted(Err(Unconvertible::Signed), &room), Err(Unconvertible::Signed));
+    assert_eq!(signed.converted(), Some(Err(Unconvertible::Signed)));
+    let same = plain.keep_converted(Ok(None), &room).unwrap();
+    assert!(Arc::ptr_eq(&same, &plain.prepared) && room.taken() == 0);
+    assert!(Arc::ptr_eq(&plain.converted().unwrap().unwrap(), &plain.prepared));
+}
+
 proptest! {
     #[test]
     fn counts_are_the_places_that_are_held(steps in prop::collection::vec((0..5usize, 0..3usize, any::<bool>()), 1..200)) {
