@@ -280,6 +280,6 @@ impl Dispatch {
             true => End::Untried(Outcome::Never(why)),
             false => End::PutOff(now.plus(limits::UNREAD_PAUSE), why),
         };
-        Settled { delivery, mail: None, end, place }
+        Settled { delivery, mail: None, end, place: Some(place) }
     }
 }
