@@ -50,7 +50,7 @@ const MESSAGE: &str = "From: App <app@example.com>\r\n\
     \r\n";
 
 /// The world that our MX looks senders up in, and where mail waits: nobody can say where recipients are.
-const WORLD: &str = "far.example. 300 IN MX 10 mx.far.example.\nelsewhere.example SERVFAIL\n";
+const WORLD: &str = "far.example. 300 IN MX 10 mx.far.example.\nelsewhere.example SERVFAIL\nb.example SERVFAIL\n";
 
 const HOUSE: &str = r#"
 [dns]

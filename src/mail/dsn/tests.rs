@@ -123,8 +123,12 @@ proptest! {
         prop_assert_eq!(Header::read(&report.bytes).from.len(), 1);
         let head = &report.bytes[..Header::read(&report.bytes).bytes];
         prop_assert!(head.is_ascii());
-        let parsed = mail_parser::MessageParser::default().parse(&report.bytes).unwrap();
-        prop_assert_eq!(parsed.parts.len(), 4);
+        // RFC 2046 5.1.1: a delimiter begins a line; this parser finds one in the middle of a line too. A real one
+        // has the report's own id, which nobody knows before.
+        if text.matches("--=_em_7").count() == 4 {
+            let parsed = mail_parser::MessageParser::default().parse(&report.bytes).unwrap();
+            prop_assert_eq!(parsed.parts.len(), 4);
+        }
         prop_assert_eq!(report.body == BodyType::SevenBit, text.is_ascii());
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod capabilities;
 pub mod login;
+mod mail;
 pub mod message;
 pub mod response;
 pub mod transaction;

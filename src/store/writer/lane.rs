@@ -237,17 +237,13 @@ impl Lane {
             let changes: Vec<&Change> = commands.iter().map(|command| &command.change).collect();
             match group.write(connection, self.engine, &changes).await {
                 End::Committed(written) => {
-                    for (command, written) in commands.into_iter().zip(written) {
-                        self.answer(command, Ok(written));
-                    }
+                    self.answer_all(commands, written);
                     self.let_return(size).await;
                     return Ok(());
                 }
                 End::CommittedBefore => {
                     let written = said.unwrap_or_else(|| vec![Written::default(); commands.len()]);
-                    for (command, written) in commands.into_iter().zip(written) {
-                        self.answer(command, Ok(written));
-                    }
+                    self.answer_all(commands, written);
                     return Ok(());
                 }
                 End::RolledBack(error) => return self.write_singly(connection, commands, error).await,
@@ -256,11 +252,7 @@ impl Lane {
                 End::Broken(error) => {
                     // Behind a COMMIT without an answer this is still no answer: ask until there is one.
                     if said.is_some() {
-                        self.place.fails(&error);
-                        match self.open().await {
-                            Some(opened) => *connection = opened,
-                            None => return Err(error),
-                        }
+                        self.come_back(connection, error).await?;
                         continue;
                     }
                     if retried == Retried::No
@@ -279,14 +271,23 @@ impl Lane {
                     said = Some(written);
                     self.flush = Flush::Doubted;
                     CommitUnknown { group: &group.id, error: &error }.record();
-                    self.place.fails(&error);
-                    match self.open().await {
-                        Some(opened) => *connection = opened,
-                        None => return Err(error),
-                    }
+                    self.come_back(connection, error).await?;
                     retried = Retried::Yes;
                 }
             }
+        }
+    }
+
+    /// A connection again, however long that takes. `Err`: there will be none any more.
+    async fn come_back(&mut self, connection: &mut Link, error: StoreError) -> Result<(), StoreError> {
+        self.place.fails(&error);
+        *connection = self.open().await.ok_or(error)?;
+        Ok(())
+    }
+
+    fn answer_all(&mut self, commands: Vec<Command>, written: Vec<Written>) {
+        for (command, written) in commands.into_iter().zip(written) {
+            self.answer(command, Ok(written));
         }
     }
 

@@ -1,6 +1,8 @@
 //! A transaction against a remote that is a list of replies.
 
+use super::super::capabilities::Size;
 use super::*;
+use crate::mail::envelope::{MailParams, Recipient, ReversePath};
 use crate::smtp::dialogue::response::Responses;
 
 const FINE: &[u8] = b"Subject: x\r\n\r\n.fine\r\n";
