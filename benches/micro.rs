@@ -56,7 +56,13 @@ fn parse_address(text: &str) -> Address {
 fn classify_reply(bencher: Bencher, text: &str) {
     let replies = Replies::built_in();
     let status = text.split(' ').next().and_then(|word| word.parse().ok());
-    let answer = outcome::Answer { phase: Phase::Recipient, host: "hotmail-com.olc.protection.outlook.com", code: 550, status, text };
+    let answer = outcome::Answer {
+        phase: Phase::Recipient,
+        host: "hotmail-com.olc.protection.outlook.com",
+        code: 550,
+        status,
+        text,
+    };
     bencher.bench(|| replies.classify(black_box(&answer)));
 }
 

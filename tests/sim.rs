@@ -47,7 +47,9 @@ fn run(seeds: Range<u64>) {
         let run = AssertUnwindSafe(|| live(seed, &transcript));
         match std::panic::catch_unwind(run) {
             Ok(found) => sum.add(&found),
-            Err(_) => panic!("seed {seed} broke a promise; GATEPOST_SEEDS={seed}..{} repeats it\n{transcript}", seed + 1),
+            Err(_) => {
+                panic!("seed {seed} broke a promise; GATEPOST_SEEDS={seed}..{} repeats it\n{transcript}", seed + 1)
+            }
         }
     }
     println!("{} seeds: {sum}", seeds.end - seeds.start);

@@ -29,7 +29,8 @@ use std::time::Duration;
 
 pub struct WayOut {
     pub ledger: Arc<Ledger>,
-    running: Running,
+    pub running: Running,
+    pub finder: Finder,
     own: Arc<ArcSwap<Own>>,
 }
 
@@ -73,8 +74,15 @@ impl WayOut {
         let pulse = tend::heartbeat::pulse(store);
         let shutdown = house.shutdown.clone();
         tokio::spawn(tend::heartbeat(store.clone(), lease.clone(), pulse.clone(), shutdown.clone()));
-        let parts = Parts { ledger: ledger.clone(), finder, around, replies: house.replies.clone(), pulse, shutdown };
-        Ok(Self { ledger, running: Dispatch::start(parts), own })
+        let parts = Parts {
+            ledger: ledger.clone(),
+            finder: finder.clone(),
+            around,
+            replies: house.replies.clone(),
+            pulse,
+            shutdown,
+        };
+        Ok(Self { ledger, running: Dispatch::start(parts), finder, own })
     }
 
     /// What waits goes by the new configuration from its next try on.

@@ -1,8 +1,8 @@
 //! What must be true when a world has come to rest.
 
 use super::world::{IN_MEMORY_MAX, Promised, Start, World};
-use gatepost::model::delivery::{Delivery, State};
 use gatepost::mail::envelope::ReversePath;
+use gatepost::model::delivery::{Delivery, State};
 use gatepost::queue::details;
 use std::collections::HashMap;
 
@@ -63,7 +63,8 @@ pub async fn judge(world: &World, start: &Start) -> Sum {
         .map(|one| String::from_utf8_lossy(&one.message).into_owned())
         .collect();
     for promised in world.promised.lock().unwrap().clone() {
-        let message = start.store.message(&promised.message).await.unwrap().expect("a message that was promised is there");
+        let message =
+            start.store.message(&promised.message).await.unwrap().expect("a message that was promised is there");
         let deliveries = start.store.deliveries_of(&promised.message, "").await.unwrap();
         let events = start.store.events_of(&promised.message, "").await.unwrap();
         for recipient in &promised.recipients {
@@ -81,7 +82,9 @@ pub async fn judge(world: &World, start: &Start) -> Sum {
                 let wished = details::wishes(&delivery.details).unwrap().notify;
                 let told = reports.iter().filter(|report| report.contains(recipient.as_str())).count();
                 match wished {
-                    Some(gatepost::mail::envelope::Notify::Never) => assert_eq!(told, 0, "{recipient} wished for no report"),
+                    Some(gatepost::mail::envelope::Notify::Never) => {
+                        assert_eq!(told, 0, "{recipient} wished for no report")
+                    }
                     _ => assert!(told > 0, "the sender of {recipient} was never told: {:?}", delivery.reason),
                 }
             }

@@ -146,7 +146,9 @@ impl Server {
             let line = self.line().await?;
             let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
             match verb.as_str() {
-                "EHLO" => self.say("250-remote.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES").await?,
+                "EHLO" => {
+                    self.say("250-remote.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES").await?
+                }
                 "RSET" => {
                     recipients.clear();
                     self.say("250 2.0.0 forgotten").await?;

@@ -128,7 +128,13 @@ impl World {
         let (dialer, knocks) = Pipes::new();
         let record = Record::default();
         transcript.say("world", &format!("seed {seed}, {mood:?}"));
-        let net = Net { random: random.clone(), mood, record: record.clone(), transcript: transcript.clone(), began: Instant::now() };
+        let net = Net {
+            random: random.clone(),
+            mood,
+            record: record.clone(),
+            transcript: transcript.clone(),
+            began: Instant::now(),
+        };
         tokio::spawn(remote::serve(net, knocks));
         let folder = in_memory_folder();
         std::fs::write(folder.path().join("gatepost.db"), template()).unwrap();
@@ -154,7 +160,8 @@ impl World {
             let start = self.start().await;
             let writers = self.writers(&start, mail / (crashes + 1));
             if crash < crashes {
-                let alive = Duration::from_millis(self.random.below([2_000, 60_000, 7_200_000][self.random.below(3) as usize]));
+                let alive =
+                    Duration::from_millis(self.random.below([2_000, 60_000, 7_200_000][self.random.below(3) as usize]));
                 tokio::time::sleep(alive).await;
                 self.transcript.say("world", "kills us");
                 start.kill(writers).await;
@@ -181,7 +188,8 @@ impl World {
         let environment = Environment::default().on_machine("mail.house.example");
         let loaded = load_text("gatepost.toml", house.to_owned(), Path::new(""), &environment);
         let config = loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.findings));
-        let parts = DirectoryParts { domains: &config.domain, credentials: &config.credential, ..DirectoryParts::default() };
+        let parts =
+            DirectoryParts { domains: &config.domain, credentials: &config.credential, ..DirectoryParts::default() };
         let rows = store.directory_rows().await.unwrap();
         let directory = Arc::new(DirectoryHandle::new(Directory::assemble(&parts, &rows).0));
         let settings: Settings = config.delivery;
@@ -260,7 +268,8 @@ impl World {
             submitter: Some(tenant.to_owned()),
             hop: hop(self.clock.now()),
             envelope: Envelope { sender, params, recipients },
-            message: format!("From: app@{tenant}.example\r\nSubject: {nonce}\r\n\r\n.dots\r\n..and more\r\n").into_bytes(),
+            message: format!("From: app@{tenant}.example\r\nSubject: {nonce}\r\n\r\n.dots\r\n..and more\r\n")
+                .into_bytes(),
         }
     }
 
@@ -284,7 +293,9 @@ impl World {
     /// Lets time pass until nothing is left to be done.
     async fn settle(&self, start: &Start) {
         let deadline = Instant::now() + Duration::from_secs(8 * 86_400);
-        while judge::unfinished(start, &self.promised.lock().unwrap().clone()).await > 0 || start.ledger.ready.in_memory().0 > 0 {
+        while judge::unfinished(start, &self.promised.lock().unwrap().clone()).await > 0
+            || start.ledger.ready.in_memory().0 > 0
+        {
             assert!(Instant::now() < deadline, "something is still waiting after eight days");
             tokio::time::sleep(Duration::from_secs(600)).await;
         }
@@ -372,7 +383,8 @@ fn template() -> &'static [u8] {
                 let store = Store::open(opening(folder.path(), &Clock::System, &Random::System)).await.unwrap();
                 for name in ["one", "two", "default"] {
                     let id = id::new(START, &Random::System);
-                    let tenant = Tenant { id, name: name.into(), created_at: START, disabled_at: None, deleted_at: None };
+                    let tenant =
+                        Tenant { id, name: name.into(), created_at: START, disabled_at: None, deleted_at: None };
                     store.write(Change::of(people::new_tenant(&tenant))).await.unwrap();
                 }
                 store.close().await;
