@@ -547,6 +547,14 @@ pub const SITE_PAUSE_LONGEST: Duration = Duration::from_secs(600);
 pub const SITE_KEPT: Duration = Duration::from_secs(3_600);
 pub const SITES_SWEPT_EVERY: Duration = Duration::from_secs(60);
 
+/// Orders about destinations that are kept; each is a row that every node reads every few seconds.
+pub const STEERINGS_MAX: usize = 10_000;
+
+/// How often a node looks at what operators told the others, and counts what it has in memory; and how long an order
+/// that holds nothing any more is kept, so that all of them have seen it.
+pub const STEERINGS_EVERY: Duration = Duration::from_secs(2);
+pub const STEERINGS_KEPT: Duration = Duration::from_secs(24 * 3_600);
+
 /// How often a worker that waits for its turn looks whether something has changed.
 pub const TURN_LOOK_EVERY: Duration = Duration::from_secs(1);
 

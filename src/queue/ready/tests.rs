@@ -44,7 +44,7 @@ fn nobody_is_let_in_before_the_store_was_looked_through() {
 #[test]
 fn nobody_overtakes_what_waits_for_the_same_destination() {
     let (ready, stream) = (ready(10), stream());
-    ready.shut("mx:a.example", Some(NOW.plus(Duration::from_secs(60))));
+    ready.shut("mx:a.example", Some(shut(NOW.plus(Duration::from_secs(60)))));
     assert!(ready.direct("mx:a.example", &stream, NOW).is_none());
     ready.shut("mx:a.example", None);
     assert!(ready.direct("mx:a.example", &stream, NOW).is_none(), "an older one is in the store");
@@ -57,11 +57,34 @@ fn nobody_overtakes_what_waits_for_the_same_destination() {
     assert!(ready.direct("mx:a.example", &stream, NOW).is_some());
 }
 
+fn shut(until: Time) -> Shut {
+    Shut { until, cause: Cause::Unreachable, why: "nobody answers".into() }
+}
+
+/// Neither opens what the other keeps shut, in whichever order they come.
+#[test]
+fn an_operator_and_the_servers_shut_a_destination_apart() {
+    let (ready, stream) = (ready(10), stream());
+    let (soon, late) = (NOW.plus(Duration::from_secs(60)), NOW.plus(Duration::from_secs(600)));
+    ready.suspend("mx:a.example", Some(late));
+    ready.shut("mx:a.example", Some(shut(soon)));
+    assert_eq!(ready.next_opening(NOW), Some(late));
+    ready.sweep(soon);
+    assert!(ready.is_shut("mx:a.example", soon) && ready.shut_of("mx:a.example", soon).is_none());
+    ready.shut("mx:a.example", Some(shut(late)));
+    ready.suspend("mx:a.example", None);
+    assert!(ready.claimed("mx:a.example", &stream.tenant, soon).is_none());
+    assert!(ready.claimed_at_its_end("mx:a.example", &stream.tenant).is_some(), "what is over need not wait");
+    ready.shut("mx:a.example", None);
+    assert!(ready.claimed("mx:a.example", &stream.tenant, soon).is_some());
+    assert!(ready.counts().destinations.is_empty());
+}
+
 #[test]
 fn a_shut_ends_by_itself() {
     let (ready, stream) = (ready(10), stream());
     let until = NOW.plus(Duration::from_secs(60));
-    ready.shut("mx:a.example", Some(until));
+    ready.shut("mx:a.example", Some(shut(until)));
     assert!(ready.claimed("mx:a.example", &stream.tenant, NOW).is_none());
     assert!(ready.claimed("mx:a.example", &stream.tenant, until).is_some());
     ready.sweep(until);
