@@ -4,7 +4,7 @@ CARGO ?= cargo
 
 # In this order, also under make -j: each step wants the cores for itself.
 .NOTPARALLEL:
-.PHONY: test packages fmt clippy unit lint build run bench crash model fuzz audit notice rfcs
+.PHONY: test packages fmt clippy unit lint build run bench crash model sim fuzz audit notice rfcs
 
 test: packages fmt clippy unit lint
 
@@ -38,6 +38,7 @@ bench:
 	$(CARGO) bench --locked --bench writer
 	$(CARGO) bench --locked --bench accept
 	$(CARGO) bench --locked --bench queue
+	$(CARGO) bench --locked --bench relay
 
 # kill -9 under load, again and again: minutes, so not part of `make test`.
 crash:
@@ -59,6 +60,10 @@ fuzz:
 # A million random SMTP dialogues against the model; `make test` has the first hundred thousand.
 model:
 	$(CARGO) test --locked --release --test all smtp_model -- --ignored --nocapture
+
+# Ten thousand nasty worlds, and a mailing of 100,000 beside other mail; `make test` has the first twenty. GATEPOST_SEEDS=100..200 chooses others.
+sim:
+	$(CARGO) test --locked --release --test all sim:: -- --ignored --nocapture
 
 # Known advisories against Cargo.lock; needs cargo-audit or cargo-deny.
 audit:

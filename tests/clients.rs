@@ -49,8 +49,8 @@ const MESSAGE: &str = "From: App <app@example.com>\r\n\
     .hidden\r\n\
     \r\n";
 
-/// The world that our MX looks senders up in.
-const WORLD: &str = "far.example. 300 IN MX 10 mx.far.example.\n";
+/// The world that our MX looks senders up in, and where mail waits: nobody can say where recipients are.
+const WORLD: &str = "far.example. 300 IN MX 10 mx.far.example.\nelsewhere.example SERVFAIL\n";
 
 const HOUSE: &str = r#"
 [dns]

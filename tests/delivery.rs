@@ -26,6 +26,8 @@ mod sinks;
 mod smarthost;
 #[path = "delivery/tls.rs"]
 mod tls;
+#[path = "delivery/tls_reports.rs"]
+mod tls_reports;
 #[path = "delivery/transact.rs"]
 mod transact;
 #[path = "delivery/ways.rs"]

@@ -27,6 +27,7 @@ use gatepost::model::intake::Intake;
 use gatepost::model::message::{Form, Message, Origin};
 use gatepost::model::people::Tenant;
 use gatepost::policy::limits::Limits;
+use gatepost::queue::course::End;
 use gatepost::queue::ledger::Ledger;
 use gatepost::receive::pipeline::Reception;
 use gatepost::smtp::reply::Reply;
@@ -223,6 +224,14 @@ impl House {
             self.deliveries(id).await.into_iter().map(|delivery| (delivery.destination, delivery.state)).collect();
         waiting.sort_by_key(|(destination, state)| (destination.clone(), state.word()));
         waiting
+    }
+
+    /// It was taken in the sandbox, and whatever of it is to leave will be captured there.
+    async fn stays_here(&self, id: &MessageId) -> bool {
+        let (message, params) = (self.message(id).await, MailParams::default());
+        let away: Vec<_> = self.deliveries(id).await.into_iter().filter(Delivery::is_away).collect();
+        let ends = away.iter().map(|delivery| self.ledger.course(delivery, &message, &params).unwrap().end);
+        message.sandboxed_at == Some(NOW) && !away.is_empty() && ends.into_iter().all(|end| end == End::Sandbox)
     }
 
     async fn events(&self, id: &MessageId) -> Vec<String> {

@@ -8,6 +8,7 @@ use gatepost::base::clock::Clock;
 use gatepost::base::id;
 use gatepost::base::random::Random;
 use gatepost::base::shutdown::{Phase, Shutdown};
+use gatepost::base::wake::Bell;
 use gatepost::config::Environment;
 use gatepost::config::load::load_text;
 use gatepost::model::delivery::{Delivery, Lease, State, Wish};
@@ -380,7 +381,8 @@ async fn a_node_takes_over_at_its_start_and_stops_when_replaced(fresh: &Fresh) {
     let lease = store.start_node("mail.example.com", "1").await.unwrap();
     let (pulse, shutdown) = (tend::heartbeat::pulse(&store), Shutdown::default());
     assert!(pulse.is_alive());
-    let beating = tokio::spawn(tend::heartbeat(store.clone(), lease.clone(), pulse.clone(), shutdown.clone()));
+    let beating =
+        tokio::spawn(tend::heartbeat(store.clone(), lease.clone(), pulse.clone(), Bell::default(), shutdown.clone()));
     fresh.until_count("deliveries WHERE state = 'deferred' AND leased_by IS NULL", 1).await;
     assert!(house.kinds(&mail).await.contains(&"delivery.recovered".to_owned()));
     shutdown.go_to(Phase::Stopped);
@@ -389,6 +391,6 @@ async fn a_node_takes_over_at_its_start_and_stops_when_replaced(fresh: &Fresh) {
     // Another start takes the name: where others are, this one ends nothing any more.
     let newer = store.start_node("mail.example.com", "1").await.unwrap();
     assert_eq!(newer, Lease { node: lease.node.clone(), epoch: lease.epoch + 1 });
-    tend::heartbeat(store.clone(), lease, pulse.clone(), Shutdown::default()).await;
+    tend::heartbeat(store.clone(), lease, pulse.clone(), Bell::default(), Shutdown::default()).await;
     assert_eq!(pulse.is_alive(), !store.is_shared());
 }

@@ -19,7 +19,7 @@ use std::panic::AssertUnwindSafe;
 use world::World;
 
 /// Seeds of every test run; more with `make sim`.
-const SEEDS: Range<u64> = 0..60;
+const SEEDS: Range<u64> = 0..20;
 const SEEDS_OF_LONG: Range<u64> = 0..10_000;
 
 #[test]

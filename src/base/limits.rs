@@ -283,9 +283,6 @@ pub const API_TEXT_BYTES_MAX: usize = 2_000;
 /// Characters of an unknown field's name that are repeated in the answer.
 pub const API_NAME_SHOWN_MAX: usize = 100;
 
-/// How long an operator suspends a destination at most: who means for ever says no time.
-pub const SUSPENSION_BY_HAND_MAX: Duration = Duration::from_secs(365 * 86_400);
-
 /// Rows of a page where the caller does not say.
 pub const API_PAGE_ROWS: usize = 20;
 
@@ -301,6 +298,11 @@ pub const CONTROL_ANSWER_MAX: Duration = Duration::from_secs(60);
 pub const HTTPS_CONNECT_MAX: Duration = Duration::from_secs(5);
 pub const HTTPS_ADDRESSES_MAX: usize = 4;
 
+// --- certificates -------------------------------------------------------------------------------
+
+/// A chain or key file: beyond this the wrong file was named.
+pub const PEM_FILE_BYTES_MAX: u64 = 1 << 20;
+
 // --- mail to other servers -----------------------------------------------------------------------
 
 /// A line of a remote's reply with its CRLF: RFC 5321 4.5.3.1.5 has 512, and lines of an AUTH dialogue 12,288
@@ -311,7 +313,8 @@ pub const RESPONSE_LINE_BYTES_MAX: usize = 12_288;
 pub const RESPONSE_LINES_MAX: usize = 200;
 pub const RESPONSE_BYTES_MAX: usize = 32 << 10;
 
-/// What is kept of a reply's text as the answer about a recipient: a few lines of 512.
+/// What is kept and read of a reply's text as the answer about a recipient: a few lines of 512 (RFC 5321
+/// 4.5.3.1.5), and what matters stands in the first two.
 pub const RESPONSE_TEXT_BYTES_MAX: usize = 2 << 10;
 
 /// What one read from a remote takes at most.
@@ -353,10 +356,6 @@ pub const CONNECT_WAIT: Duration = Duration::from_secs(30);
 /// RFC 8305 5: the head start of an address before the next is tried beside it.
 pub const CONNECT_HEAD_START: Duration = Duration::from_millis(250);
 
-/// Addresses of one host that are tried, and hosts of one way: more do not make mail arrive sooner.
-pub const ADDRESSES_TRIED_MAX: usize = 8;
-pub const HOSTS_TRIED_MAX: usize = 10;
-
 /// How long opening a session may take, over all hosts: a slow greeting, and time for another host.
 pub const SESSION_OPEN_MAX: Duration = Duration::from_secs(600);
 
@@ -383,18 +382,13 @@ pub const PIPES_WAITING_MAX: usize = 1_024;
 /// Bytes under way in one direction of a simulated connection.
 pub const PIPE_BYTES: usize = 64 << 10;
 
-// --- certificates -------------------------------------------------------------------------------
-
-/// A chain or key file: beyond this the wrong file was named.
-pub const PEM_FILE_BYTES_MAX: u64 = 1 << 20;
-
 // --- ways to other people's servers --------------------------------------------------------------
 
-/// Mail hosts of one destination that are looked at, the most preferred first: each costs up to four
+/// Mail hosts of one destination that are looked at and tried, the most preferred first: each costs up to four
 /// lookups. Google has five; beyond twenty nobody was ever reached.
 pub const WAY_HOSTS_MAX: usize = 20;
 
-/// Addresses of one host that are kept.
+/// Addresses of one host that are kept and tried: more do not make mail arrive sooner.
 pub const WAY_ADDRESSES_MAX: usize = 16;
 
 /// TLSA records of one host that are kept: an old and a new key, for a few certificates.
@@ -487,11 +481,14 @@ pub const FEED_LANES_MAX: usize = 10_000;
 /// How often the store is looked at when nobody rings and nothing is due: for what other nodes leave there; and
 /// where there are none, for what nobody thought of. The shortest pause is for what is due and cannot come in.
 pub const FEED_EVERY: Duration = Duration::from_millis(500);
-pub const FEED_EVERY_ALONE: Duration = Duration::from_secs(30);
+pub const FEED_EVERY_ALONE: Duration = Duration::from_secs(300);
 pub const FEED_PAUSE_MIN: Duration = Duration::from_millis(5);
 
 /// How long a delivery waits whose message could not be read, or had no room.
 pub const UNREAD_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long deliveries wait whose try a fault of ours broke: it will break again, and should not do so often.
+pub const BROKEN_PAUSE: Duration = Duration::from_secs(900);
 
 /// Ends of tries that wait for the store; then workers wait, and nothing more is sent.
 pub const SETTLE_QUEUE_MAX: usize = 256;
@@ -511,6 +508,9 @@ pub const LAST_SETTLE_MAX: Duration = Duration::from_secs(10);
 
 /// Results for TLS reports that are told apart until they are written: a day, a domain, a host, a word each.
 pub const TLS_COUNTS_MAX: usize = 50_000;
+
+/// Domains of which it is known what sessions with their hosts are held to, for those results.
+pub const TLS_RULES_MAX: usize = 10_000;
 
 /// Ways looked up at a time: each is a few questions to the DNS.
 pub const LOOKUPS_AT_ONCE: usize = 200;
@@ -635,10 +635,6 @@ pub const EXPIRE_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 // --- answers of other servers -------------------------------------------------------------------
 
-/// What is read and kept of the text of a reply: RFC 5321 4.5.3.1.5 gives a line 512 octets, and what
-/// matters stands in the first two.
-pub const REPLY_TEXT_KEPT_MAX: usize = 1024;
-
 /// The operator's table of replies: its text, its entries, and what all its patterns compile to.
 pub const REPLIES_BYTES_MAX: u64 = 1 << 20;
 pub const REPLIES_MAX: usize = 2_000;
@@ -646,6 +642,9 @@ pub const REPLIES_PATTERNS_BYTES_MAX: usize = 32 << 20;
 
 /// How long a site is left alone at most, however often it asks for it: a queue expires after days.
 pub const SUSPENSION_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// How long an operator suspends a destination at most: who means for ever says no time.
+pub const SUSPENSION_BY_HAND_MAX: Duration = Duration::from_secs(365 * 86_400);
 
 /// What is kept of the words why a site is slowed or left alone: a line for people.
 pub const PACE_REASON_BYTES_MAX: usize = 300;
@@ -714,7 +713,7 @@ pub const SQLITE_BUSY_MAX: Duration = Duration::from_secs(5);
 pub const STORE_ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// How often a lane in a thread of its own is looked after.
-pub const STALL_LOOK_EVERY: Duration = Duration::from_secs(1);
+pub const STALL_LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How long opening a connection to the store may take.
 pub const STORE_CONNECT_MAX: Duration = Duration::from_secs(10);

@@ -38,12 +38,16 @@ declare! {
     counter Count SMTP_COMMANDS = "smtp_commands_total": "SMTP commands answered, by first digit of the reply.";
     counter Count SMTP_BOUNDS = "smtp_bounds_total": "SMTP connections closed at a bound, by which.";
     counter Count SMTP_TRANSCRIPTS = "smtp_transcripts_total": "SMTP conversations written down on request.";
+    counter Count DELIVERY_CONNECTIONS = "delivery_connections_total": "Connections to other mail servers, by TLS version and by what verified it.";
+    counter Count DELIVERY_UNOPENED = "delivery_unopened_total": "Mail servers and addresses that did not do, by where it ended.";
+    counter Count DELIVERY_FAULTS = "delivery_faults_total": "Connections given up for a reply that was none or had no end, by where.";
     gauge Bytes MAIL_MEMORY = "delivery_bytes": "Memory taken by messages that are being delivered.";
     gauge Count DELIVERIES_IN_MEMORY = "deliveries_in_memory": "Deliveries that this node holds, waiting or being tried.";
     counter Count DELIVERIES_SETTLED = "deliveries_settled_total": "Tries, and decisions without one, by what the delivery became.";
     histogram Seconds DELIVERY_SECONDS = "delivery_seconds": "Time of a try, from its begin to the last answer.";
     counter Count SETTLE_FAILURES = "settle_failures_total": "Times that the store did not take outcomes.";
     counter Count FEED_FAILURES = "feed_failures_total": "Times that the queue could not be read.";
+    counter Count TRIES_BROKEN = "tries_broken_total": "Tries that a fault of ours broke.";
     counter Count REPORTS_NOT_SENT = "reports_not_sent_total": "Delivery reports that could not be sent.";
     counter Count SITES_SLOWED = "sites_slowed_total": "Times that a receiver asked for less.";
     gauge Count DESTINATIONS_SUSPENDED = "destinations_suspended": "Destinations that an operator has suspended.";
@@ -54,9 +58,6 @@ declare! {
     counter Count LIMITS_REACHED = "limits_reached_total": "Mail put off by a limit, by scope and unit.";
     counter Count LIMITS_UNSAVED = "limits_unsaved_total": "Times that what was spent of the limits could not be saved.";
     counter Count TLS_HANDSHAKES = "tls_handshakes_total": "TLS handshakes as a server, by version, or failed.";
-    counter Count DELIVERY_CONNECTIONS = "delivery_connections_total": "Connections to other mail servers, by TLS version and by what verified it.";
-    counter Count DELIVERY_UNOPENED = "delivery_unopened_total": "Mail servers and addresses that did not do, by where it ended.";
-    counter Count DELIVERY_FAULTS = "delivery_faults_total": "Connections given up for a reply that was none or had no end, by where.";
     histogram Seconds DNS_SECONDS = "dns_lookup_seconds": "Time of a DNS lookup, by type and outcome; its count is the lookups.";
     counter Count MESSAGES_ACCEPTED = "messages_accepted_total": "Messages taken and on disk, by where they came from.";
     counter Count MESSAGES_NOT_KEPT = "messages_not_kept_total": "Messages that the store did not take; their senders were told to try again.";

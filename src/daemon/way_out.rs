@@ -72,8 +72,9 @@ impl WayOut {
             patience: Patience::default(),
         };
         let pulse = tend::heartbeat::pulse(store);
+        let found = ledger.ready.space.clone();
         let shutdown = house.shutdown.clone();
-        tokio::spawn(tend::heartbeat(store.clone(), lease.clone(), pulse.clone(), shutdown.clone()));
+        tokio::spawn(tend::heartbeat(store.clone(), lease.clone(), pulse.clone(), found, shutdown.clone()));
         let parts = Parts {
             ledger: ledger.clone(),
             finder: finder.clone(),

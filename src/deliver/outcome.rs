@@ -125,6 +125,8 @@ fn fixed_end(answer: &Answer<'_>) -> Option<End> {
         // RFC 5321 4.5.3.1.10: this was once the word for "too many recipients" (and is some servers' for a
         // full mailbox). RFC 1870 6.2 means a message too large for this one: then it says so.
         (Phase::Recipient, 552) if !is_for_good => Some(End::Later),
+        // RFC 4954 6: it wants a login of ours, which no recipient can help.
+        (_, 530 | 534 | 535 | 538) => Some(End::Later),
         // RFC 5321 4.3.2: 503 at RSET, RCPT or DATA is a session out of step, ours or theirs.
         (_, 503) => Some(End::Later),
         _ => None,
@@ -137,7 +139,7 @@ fn usual_end(answer: &Answer<'_>) -> End {
 }
 
 fn why(answer: &Answer<'_>, blame: Option<Blame>, meaning: &Meaning<'_>, end: End, text: String) -> Why {
-    let ours = answer.phase == Phase::Login;
+    let ours = answer.phase == Phase::Login || matches!(answer.code, 530 | 534 | 535 | 538);
     let blame = blame.unwrap_or(if ours { Blame::Us } else { Blame::Remote });
     // What is tried again cannot be hopeless.
     let kind = if end == End::Later && meaning.kind == Kind::Hard { Kind::Soft } else { meaning.kind };
@@ -172,10 +174,10 @@ fn about(answer: &Answer<'_>, meaning: &Meaning<'_>) -> About {
 
 /// One line of what somebody else wrote: no controls, single spaces, cut.
 fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len().min(limits::REPLY_TEXT_KEPT_MAX));
+    let mut plain = String::with_capacity(text.len().min(limits::RESPONSE_TEXT_BYTES_MAX));
     for word in text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()) {
-        if plain.len() + word.len() >= limits::REPLY_TEXT_KEPT_MAX {
-            let room = (limits::REPLY_TEXT_KEPT_MAX - plain.len()).saturating_sub(1);
+        if plain.len() + word.len() >= limits::RESPONSE_TEXT_BYTES_MAX {
+            let room = (limits::RESPONSE_TEXT_BYTES_MAX - plain.len()).saturating_sub(1);
             let cut = (0..=room.min(word.len())).rev().find(|at| word.is_char_boundary(*at)).unwrap_or(0);
             plain.push_str(if plain.is_empty() { "" } else { " " });
             plain.push_str(&word[..cut]);

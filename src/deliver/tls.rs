@@ -6,7 +6,9 @@
 
 mod dane;
 
+use super::report::ResultType;
 use super::way::{Tlsa, Trust};
+use crate::base::clock::Time;
 use crate::base::limits;
 use crate::mail::domain_name::DomainName;
 use crate::model::host::Host;
@@ -17,7 +19,9 @@ use rustls::crypto::{self, CryptoProvider};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What TLS there is on a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +62,7 @@ pub struct ClientTls {
     provider: Arc<CryptoProvider>,
     anyone: Arc<ClientConfig>,
     roots: Arc<ClientConfig>,
+    by_roots: Arc<dyn ServerCertVerifier>,
     /// Each has sessions of its own.
     dane: Mutex<HashMap<Named, Arc<ClientConfig>>>,
 }
@@ -75,10 +80,20 @@ impl ClientTls {
         };
         Ok(Self {
             anyone: config(&provider, Arc::new(Anyone(provider.clone())))?,
-            roots: config(&provider, verifier)?,
+            roots: config(&provider, verifier.clone())?,
+            by_roots: verifier,
             dane: Mutex::default(),
             provider,
         })
+    }
+
+    /// What a host's certificate would fail with, were it held to the roots.
+    pub(super) fn failure_by_roots(&self, host: &Host, chain: &[CertificateDer<'_>], now: Time) -> Option<ResultType> {
+        let (server, others) = chain.split_first()?;
+        let Some(name) = server_name(&Trust::Roots, host) else { return Some(ResultType::ValidationFailure) };
+        let now = UnixTime::since_unix_epoch(Duration::from_micros(now.micros().max(0).unsigned_abs()));
+        let verified = self.by_roots.verify_server_cert(server, others, &name, &[], now);
+        verified.err().as_ref().map(ResultType::of)
     }
 
     /// What a handshake needs to trust like this.
@@ -115,12 +130,25 @@ fn config(
     Ok(Arc::new(config))
 }
 
-/// RFC 6066 3, RFC 7672 8.1: the name that is asked for is the host's.
-pub(super) fn server_name(host: &Host) -> Option<ServerName<'static>> {
-    match host {
-        Host::Name(name) => ServerName::try_from(name.as_str().to_owned()).ok(),
-        Host::Address(address) => Some(ServerName::IpAddress((*address).into())),
+/// RFC 6066 3: the name that is asked for is the host's; with DANE the one at which its records were found
+/// (RFC 7672 8.1), which differs when the host is an alias.
+pub(super) fn server_name(trust: &Trust, host: &Host) -> Option<ServerName<'static>> {
+    let base = match trust {
+        Trust::Dane { names, .. } => names.first(),
+        Trust::Anyone | Trust::Roots => None,
+    };
+    match (base.or(host.name()), host) {
+        (Some(name), _) => ServerName::try_from(name.as_str().to_owned()).ok(),
+        (None, Host::Address(address)) => Some(ServerName::IpAddress((*address).into())),
+        (None, Host::Name(_)) => None,
     }
+}
+
+/// What a handshake that failed is called in a TLS report.
+pub(super) fn failure(why: &io::Error) -> ResultType {
+    let why = why.get_ref().and_then(|why| why.downcast_ref::<rustls::Error>());
+    // RFC 8460 4.3.1: for whatever has no word of its own: silence, an end, no common version.
+    why.map_or(ResultType::ValidationFailure, ResultType::of)
 }
 
 pub(super) fn verified(trust: &Trust) -> Verified {

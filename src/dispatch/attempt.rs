@@ -5,6 +5,7 @@ use super::settle::{End, Settled, Try};
 use super::site::{Away, Kind, Takes};
 use super::worker::Worker;
 use crate::base::clock::Time;
+use crate::base::limits;
 use crate::base::shutdown::Phase as DaemonPhase;
 use crate::deliver::outcome::{self, About, Judgement, network};
 use crate::deliver::session::{After, Answer, Parcel, Phase, Record, Session, Transacted, TriedHost, Unopened};
@@ -64,6 +65,7 @@ impl Worker {
                 return None;
             }
         };
+        dispatch.count_opening(&trying.items, opened.as_ref());
         match opened {
             Ok(session) => Some(session),
             Err(unopened) => {
@@ -73,9 +75,10 @@ impl Worker {
                     None => {
                         let judged = self.judge_unopened(&unopened);
                         trying.end_all(&self.told_unopened(&unopened, trying.began), &judged.outcome, settled);
+                        let first = dispatch.settings().retry.first().copied().unwrap_or(limits::SITE_PAUSE_FIRST);
                         if unopened.down
                             && let Some(why) = judged.outcome.why()
-                            && let Some(until) = site.failed(why, dispatch.now())
+                            && let Some(until) = site.failed(why, first, dispatch.now())
                         {
                             self.dispatch.shut(&site, until, why).await;
                         }
@@ -183,8 +186,8 @@ impl Worker {
                 let (code, status, text) = (response.code, response.status, response.text.as_str());
                 self.dispatch.replies().classify(&outcome::Answer { phase: *phase, host: &host, code, status, text })
             }
-            Answer::Lost { possibly_delivered: true, .. } => network::lost(&host, Phase::Message),
-            Answer::Lost { phase, why, .. } => network::not_smtp(&host, *phase, why),
+            Answer::Lost { possibly_delivered: true, why, .. } => network::possibly_delivered(&host, why),
+            Answer::Lost { phase, why, .. } => network::lost(&host, *phase, why),
             Answer::Withheld => return None,
             Answer::Unsendable(why) => network::unsendable(&why.to_string()),
         })

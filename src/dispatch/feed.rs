@@ -218,7 +218,7 @@ impl Dispatch {
             match mails.get(&delivery.message) {
                 Some(Read::Mail(mail)) if schedule::is_expired(self.now(), delivery.expires_at) => {
                     let end = End::Untried(network::expired(None, delivery.created_at));
-                    settled.push(Settled { delivery, mail: Some(mail.clone()), end, place });
+                    settled.push(Settled { delivery, mail: Some(mail.clone()), end, place: Some(place) });
                 }
                 Some(Read::Mail(mail)) => match self.ledger.course(&delivery, &mail.message, &mail.params) {
                     Some(course) => {
@@ -291,6 +291,6 @@ impl Dispatch {
             true => End::Untried(Outcome::Never(why)),
             false => End::PutOff(now.plus(limits::UNREAD_PAUSE), why),
         };
-        Settled { delivery, mail: None, end, place }
+        Settled { delivery, mail: None, end, place: Some(place) }
     }
 }

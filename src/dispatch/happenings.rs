@@ -5,7 +5,7 @@ use crate::base::clock::Time;
 use crate::base::id::{DeliveryId, MessageId};
 use crate::base::metrics::{
     DELIVERIES_SETTLED, DELIVERY_SECONDS, DESTINATIONS_STEERED, FEED_FAILURES, REPORTS_NOT_SENT, SETTLE_FAILURES,
-    SITES_DOWN, SITES_SLOWED,
+    SITES_DOWN, SITES_SLOWED, TRIES_BROKEN,
 };
 use crate::base::observe::Happening;
 use crate::model::delivery::{Delivery, State};
@@ -31,17 +31,17 @@ impl Happening for DeliverySettled<'_> {
         let host = took.and_then(|told| told.host.as_deref());
         let tls = took.and_then(|told| told.tls.as_deref());
         let reply = took.and_then(|told| told.reply.as_deref());
-        let took = took.map(|told| told.took);
-        if let Some(took) = took {
-            metrics::histogram!(DELIVERY_SECONDS).record(took.as_secs_f64());
-        }
+        let took_ms = took.map(|told| {
+            metrics::histogram!(DELIVERY_SECONDS).record(told.took.as_secs_f64());
+            u64::try_from(told.took.as_millis()).unwrap_or(u64::MAX)
+        });
         match why {
             None => {
-                tracing::info!(%message, delivery = %id, %recipient, state, attempts, host, tls, reply, ?took, "delivery")
+                tracing::info!(%message, delivery = %id, %recipient, state, attempts, host, tls, reply, took_ms, "delivery")
             }
             Some(why) => {
                 let (blame, category) = (why.blame.word(), &*why.category);
-                tracing::info!(%message, delivery = %id, %recipient, state, attempts, host, tls, blame, category, why = %why.text, ?took, "delivery");
+                tracing::info!(%message, delivery = %id, %recipient, state, attempts, host, tls, blame, category, why = %why.text, took_ms, "delivery");
             }
         }
     }
@@ -70,6 +70,19 @@ impl Happening for SettledElsewhere<'_> {
     fn record(self) {
         let Self { delivery } = self;
         tracing::warn!(%delivery, "the lease was lost while it was being tried; it may be delivered twice");
+    }
+}
+
+/// Our own code broke in the middle of a try.
+pub(super) struct TriesBroken {
+    pub deliveries: usize,
+}
+
+impl Happening for TriesBroken {
+    fn record(self) {
+        let Self { deliveries } = self;
+        metrics::counter!(TRIES_BROKEN).increment(1);
+        tracing::error!(deliveries, "a fault of ours broke a try; its deliveries are put off");
     }
 }
 

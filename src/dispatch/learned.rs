@@ -5,11 +5,15 @@ use super::Dispatch;
 use crate::base::clock::Time;
 use crate::base::limits;
 use crate::deliver::find::Trail;
-use crate::deliver::report::{Ended, Rule, Session, of_session};
+use crate::deliver::report::{self, Ended, PolicyType, Rule, of_session};
+use crate::deliver::session::{Session, Unopened};
 use crate::deliver::sts::Learned;
 use crate::deliver::sts::policy::Mode;
+use crate::deliver::tls::Verified;
 use crate::mail::domain_name::DomainName;
+use crate::model::host::Host;
 use crate::model::tls_report::{StsMode, StsPolicy, TlsCount};
+use crate::queue::ready::Item;
 use crate::store::{Store, StoreError, policies};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -18,12 +22,18 @@ use std::time::Duration;
 /// What is counted alike: day, domain, policy, host, result.
 type Counted = (i64, String, String, String, String);
 
+/// What sessions are held to, by the recipients' domain and host, as its last search has found it.
+type Rules = HashMap<DomainName, Vec<(Host, Rule)>>;
+
 #[derive(Default)]
-pub(super) struct TlsCounts(Mutex<HashMap<Counted, u64>>);
+pub(super) struct TlsCounts {
+    counts: Mutex<HashMap<Counted, u64>>,
+    rules: Mutex<Rules>,
+}
 
 impl TlsCounts {
     fn add(&self, counted: Counted) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         // At the bound new ones go uncounted: a report is a help and no ledger.
         if counts.len() < limits::TLS_COUNTS_MAX || counts.contains_key(&counted) {
             *counts.entry(counted).or_default() += 1;
@@ -31,10 +41,24 @@ impl TlsCounts {
     }
 
     fn take(&self) -> Vec<TlsCount> {
-        let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let counts = std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner));
         let count =
             |((day, domain, policy, host, result), count)| TlsCount { day, domain, policy, host, result, count };
         counts.into_iter().map(count).collect()
+    }
+
+    fn learn(&self, domain: &DomainName, found: &[(Host, Rule)]) {
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is forgotten is found again with the next search.
+        if rules.len() >= limits::TLS_RULES_MAX && !rules.contains_key(domain) {
+            rules.clear();
+        }
+        rules.insert(domain.clone(), found.to_vec());
+    }
+
+    fn rule(&self, domain: &DomainName, host: &Host) -> Option<Rule> {
+        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.get(domain)?.iter().find(|(at, _)| at == host).map(|(_, rule)| rule.clone())
     }
 }
 
@@ -46,6 +70,9 @@ impl Dispatch {
             let rule = Rule { policy: failure.policy(), text: Vec::new() };
             self.count_tls(domain, &rule, &host, Ended::Failure(*failure));
         }
+        if !trail.rules.is_empty() {
+            self.tls_counts.learn(domain, &trail.rules);
+        }
         let Some(learned) = &trail.learned else { return };
         let Ok(policy) = policy_of(learned) else { return };
         if let Err(error) = self.ledger.store.write(policies::put_sts_policy(&policy)).await {
@@ -53,8 +80,40 @@ impl Dispatch {
         }
     }
 
-    pub(super) fn count_tls(&self, domain: &DomainName, rule: &Rule, host: &str, ended: Ended) {
-        if let Some(result) = of_session(self.now(), domain, rule, host, Session::New, ended) {
+    /// How TLS went in an opening, for each domain that it was for: with every host that was tried, and with the
+    /// one that did.
+    pub(super) fn count_opening(&self, items: &[Item], opened: Result<&Session, &Unopened>) {
+        let mut domains: Vec<_> = items.iter().filter_map(|item| item.course.mail_domain()).collect();
+        domains.sort();
+        domains.dedup();
+        let tried = opened.map_or_else(|unopened| &unopened.tried[..], Session::tried);
+        for domain in domains {
+            for (host, failure) in tried.iter().filter_map(|tried| Some((&tried.host, tried.tls_failure?))) {
+                if let Some(rule) = self.tls_counts.rule(domain, host) {
+                    self.count_tls(domain, &rule, &host.to_string(), Ended::Failure(failure));
+                }
+            }
+            if let Ok(session) = opened
+                && let Some(rule) = self.tls_counts.rule(domain, session.host())
+                && let Some(ended) = self.tls_of(session, &rule)
+            {
+                self.count_tls(domain, &rule, &session.host().to_string(), ended);
+            }
+        }
+    }
+
+    /// None where nobody wanted TLS.
+    fn tls_of(&self, session: &Session, rule: &Rule) -> Option<Ended> {
+        let Some(tls) = session.tls() else { return session.tls_failure().map(Ended::Failure) };
+        let failure = match (rule.policy, tls.verified) {
+            (PolicyType::Sts, Verified::Nobody) => session.failure_by_roots(&self.around),
+            _ => None,
+        };
+        Some(failure.map_or(Ended::Success, Ended::Failure))
+    }
+
+    fn count_tls(&self, domain: &DomainName, rule: &Rule, host: &str, ended: Ended) {
+        if let Some(result) = of_session(self.now(), domain, rule, host, report::Session::New, ended) {
             let word = match ended {
                 Ended::Success => "ok",
                 Ended::Failure(failure) => failure.word(),

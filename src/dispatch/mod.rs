@@ -40,7 +40,7 @@ use operate::Orders;
 use settle::{End, Inbox, Settled, Settler};
 use site::{Site, Sites};
 use staff::Staff;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -57,8 +57,9 @@ pub struct Dispatch {
     pulse: Pulse,
     shutdown: Shutdown,
     sites: Sites,
-    /// One for each connection, over all destinations.
+    /// One for each connection, over all destinations; and how many there are in all.
     connections: Arc<Semaphore>,
+    connections_max: AtomicUsize,
     /// One for each way that is being looked up.
     lookups: Semaphore,
     settler: Settler,
@@ -121,6 +122,7 @@ impl Dispatch {
             shutdown,
             sites: Sites::default(),
             connections: Arc::new(Semaphore::new(connections)),
+            connections_max: AtomicUsize::new(connections),
             lookups: Semaphore::new(limits::LOOKUPS_AT_ONCE),
             settler,
             tls_counts: TlsCounts::default(),
@@ -187,6 +189,18 @@ impl Dispatch {
         self.settler.settle(items.into_iter().map(put_off).collect()).await;
     }
 
+    /// Connections that are in use keep what they have.
+    fn resize_connections(&self, wanted: usize) {
+        let have = self.connections_max.load(Ordering::Relaxed);
+        if wanted > have {
+            self.connections.add_permits(wanted - have);
+            self.connections_max.store(wanted, Ordering::Relaxed);
+        } else {
+            let gone = self.connections.forget_permits(have - wanted);
+            self.connections_max.store(have - gone, Ordering::Relaxed);
+        }
+    }
+
     /// Forgets what was not used for a while.
     async fn sweep(self: Arc<Self>) {
         loop {
@@ -214,6 +228,7 @@ impl Running {
     pub fn reconfigure(&self) {
         let Dispatch { ledger, sites, .. } = &*self.dispatch;
         ledger.ready.resize(ledger.settings.load().in_flight as usize);
+        self.dispatch.resize_connections(ledger.settings.load().connections as usize);
         ledger.ready.forget_routes();
         for site in sites.take_all() {
             for item in site.lane.close() {

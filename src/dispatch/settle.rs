@@ -28,8 +28,8 @@ pub(super) struct Settled {
     /// None when it could not be read.
     pub mail: Option<Arc<Mail>>,
     pub end: End,
-    /// It stays in memory until its end is on disk.
-    pub place: Place,
+    /// It stays in memory until its end is on disk; none when it lost its place already.
+    pub place: Option<Place>,
 }
 
 pub(super) enum End {
@@ -77,7 +77,7 @@ impl Try {
 impl Settled {
     pub fn new(item: Item, end: End) -> Self {
         let Item { delivery, mail, place, .. } = item;
-        Self { delivery, mail: Some(mail), end, place }
+        Self { delivery, mail: Some(mail), end, place: Some(place) }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::policy::pace::{Pace, Snapshot};
 use crate::queue::lane::{Calls, Lane};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 pub(super) struct Site {
     /// For people: the domain or relay that it was first looked up for.
@@ -187,12 +188,13 @@ impl Site {
 
     /// No host could be reached. The time until which nobody need try again; none while another worker of it
     /// gets through.
-    pub fn failed(&self, why: &Why, now: Time) -> Option<Time> {
+    /// The first pause is the plan's own, when that is short.
+    pub fn failed(&self, why: &Why, first: Duration, now: Time) -> Option<Time> {
         let mut state = self.state();
         if now.since(state.worked_at) < limits::SITE_WORKS_FOR {
             return None;
         }
-        let pause = limits::SITE_PAUSE_FIRST * 2_u32.saturating_pow(state.failures.min(16));
+        let pause = limits::SITE_PAUSE_FIRST.min(first) * 2_u32.saturating_pow(state.failures.min(16));
         state.failures = state.failures.saturating_add(1);
         drop(state);
         let until = now.plus(pause.min(limits::SITE_PAUSE_LONGEST));

@@ -3,10 +3,9 @@
 
 use crate::base::clock::Time;
 use crate::deliver::outcome::network;
-use crate::mail::status::Status;
 use crate::model::directory::Directory;
 use crate::model::message::Origin;
-use crate::model::outcome::{Blame, Kind, Outcome, Why};
+use crate::model::outcome::Outcome;
 use crate::queue::ready::Item;
 use crate::queue::schedule;
 
@@ -15,16 +14,7 @@ pub(super) fn check(item: &Item, directory: &Directory, now: Time) -> Option<Out
     if schedule::is_expired(now, item.delivery.expires_at) {
         return Some(network::expired(None, item.delivery.created_at));
     }
-    missing(item, directory).map(|text| {
-        Outcome::Later(Why {
-            blame: Blame::Us,
-            kind: Kind::Soft,
-            category: "configuration".to_owned(),
-            status: Status::new(4, 3, 5),
-            code: None,
-            text,
-        })
-    })
+    missing(item, directory).map(|text| network::not_configured(&text).outcome)
 }
 
 /// What is no longer there. Reports of ours and mail that only passes through lean on nobody's login.

@@ -2,12 +2,21 @@
 //! came of it, and leaves when nothing came for a while.
 
 use super::Dispatch;
+use super::happenings::TriesBroken;
 use super::settle::{End, Settled};
 use super::site::{Hired, Kind, Site, Turn};
+use crate::base::clock::Time;
 use crate::base::limits;
+use crate::base::observe::Happening;
 use crate::base::shutdown::Phase;
 use crate::deliver::session::Session;
+use crate::mail::status::Status;
+use crate::model;
+use crate::model::delivery::Delivery;
+use crate::model::outcome::{Blame, Why};
 use crate::queue::ready::Item;
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
@@ -91,12 +100,22 @@ impl Worker {
         if items.is_empty() {
             return;
         }
-        let settled = match &self.site.kind {
+        let held: Vec<_> = items.iter().map(|item| item.delivery.clone()).collect();
+        let tried = AssertUnwindSafe(self.try_them(items)).catch_unwind().await;
+        let settled = tried.unwrap_or_else(|_| {
+            // A mistake of ours costs this connection and some time, and never a mail.
+            self.session = None;
+            broken(held, self.dispatch.now())
+        });
+        self.dispatch.settler.settle(settled).await;
+    }
+
+    async fn try_them(&mut self, items: Vec<Item>) -> Vec<Settled> {
+        match &self.site.kind {
             Kind::Away(_) => self.attempt(items).await,
             Kind::Desk => self.dispatch.file(items),
             Kind::Sandbox => self.dispatch.capture(items),
-        };
-        self.dispatch.settler.settle(settled).await;
+        }
     }
 
     /// A connection is used so often and so long, and then made anew: behind a balancer may be better hosts.
@@ -113,6 +132,23 @@ impl Worker {
             session.quit().await;
         }
     }
+}
+
+/// Deliveries whose try ended in a panic. What they said is in the log.
+fn broken(held: Vec<Delivery>, now: Time) -> Vec<Settled> {
+    TriesBroken { deliveries: held.len() }.record();
+    let put_off = |delivery| {
+        let why = Why {
+            blame: Blame::Us,
+            kind: model::outcome::Kind::Soft,
+            category: "broken".to_owned(),
+            status: Status::new(4, 3, 0),
+            code: None,
+            text: "a fault of this server broke the try; see its log".to_owned(),
+        };
+        Settled { delivery, mail: None, end: End::PutOff(now.plus(limits::BROKEN_PAUSE), why), place: None }
+    };
+    held.into_iter().map(put_off).collect()
 }
 
 impl Dispatch {

@@ -25,6 +25,37 @@ pub struct Why {
     pub text: String,
 }
 
+/// The words for what we find ourselves, where nobody answered. Answers have more of them (the table of replies,
+/// and the meaning of codes), and one thing has one word, whoever says it.
+pub mod category {
+    /// There was none, or it ended.
+    pub const CONNECTION: &str = "connection";
+    pub const TIMEOUT: &str = "timeout";
+    /// What it said is no SMTP.
+    pub const PROTOCOL: &str = "protocol";
+    /// The end of the message was sent and no answer came: RFC 1047, RFC 5321 4.5.3.2.6.
+    pub const POSSIBLY_DELIVERED: &str = "possibly_delivered";
+    pub const DNS: &str = "dns";
+    pub const BAD_DOMAIN: &str = "bad_domain";
+    /// RFC 7505.
+    pub const NO_MAIL: &str = "no_mail";
+    /// Everybody was tried.
+    pub const NO_HOST: &str = "no_host";
+    pub const LOOP: &str = "loop";
+    pub const TLS: &str = "tls";
+    pub const REQUIRETLS: &str = "requiretls";
+    pub const LOGIN: &str = "login";
+    pub const TOO_LARGE: &str = "too_large";
+    pub const UTF8: &str = "utf8";
+    /// Bytes beyond ASCII, or binary ones, in what cannot be converted.
+    pub const EIGHT_BIT: &str = "eight_bit";
+    /// A message of ours that is none.
+    pub const UNSENDABLE: &str = "unsendable";
+    /// What the mail needs is not configured, or not any more.
+    pub const MISCONFIGURED: &str = "misconfigured";
+    pub const EXPIRED: &str = "expired";
+}
+
 /// Whose fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Blame {
@@ -71,6 +102,13 @@ impl Kind {
             Self::Soft => "soft",
             Self::Block => "block",
         }
+    }
+}
+
+impl Why {
+    /// What nobody answered, but we found.
+    pub fn found(blame: Blame, kind: Kind, category: &str, status: Status, text: String) -> Self {
+        Self { blame, kind, category: category.to_owned(), status, code: None, text }
     }
 }
 

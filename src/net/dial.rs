@@ -53,7 +53,7 @@ impl Dialer {
     /// The first of these that answers. They are tried in their order, see `interleaved`.
     pub async fn dial(&self, destinations: &[Destination], haste: Haste) -> Dialed {
         let mut dialed = Dialed { connected: None, failed: Vec::new() };
-        let mut waiting = destinations.iter().take(limits::ADDRESSES_TRIED_MAX);
+        let mut waiting = destinations.iter().take(limits::WAY_ADDRESSES_MAX);
         let mut tries = FuturesUnordered::new();
         loop {
             if let Some(destination) = waiting.next() {
@@ -267,12 +267,12 @@ mod tests {
         let many: Vec<_> = (1..=20).map(|n| to(&format!("192.0.2.{n}"))).collect();
         let dialing = tokio::spawn(async move { dialer.dial(&many, PATIENT).await });
         let mut knocks = Vec::new();
-        while knocks.len() < limits::ADDRESSES_TRIED_MAX {
+        while knocks.len() < limits::WAY_ADDRESSES_MAX {
             knocks.push(door.recv().await.unwrap());
         }
         let dialed = dialing.await.unwrap();
         assert!(dialed.connected.is_none());
-        assert_eq!(dialed.failed.len(), limits::ADDRESSES_TRIED_MAX);
+        assert_eq!(dialed.failed.len(), limits::WAY_ADDRESSES_MAX);
         assert!(dialed.failed.iter().all(|(_, why)| why.kind() == io::ErrorKind::TimedOut));
     }
 

@@ -20,6 +20,7 @@ use crate::model::directory::Directory;
 use crate::model::intake::Intake;
 use crate::model::message::{Message, Origin};
 use crate::model::outcome::Why;
+use crate::model::outcome::category::EXPIRED;
 use crate::model::tenant::Bounces;
 use std::time::Duration;
 
@@ -184,7 +185,7 @@ fn told(ended: &Ended<'_>) -> Told {
     let delivery = ended.delivery;
     let Wishes { original, .. } = details::wishes(&delivery.details).unwrap_or_default();
     let (action, status, why) = match ended.end {
-        End::Failed(why) => (Action::Failed, why.status.with_class(5), Some(why)),
+        End::Failed(why) => (Action::Failed, given_up(why), Some(why)),
         End::Delayed(why) => (Action::Delayed, why.status.with_class(4), Some(why)),
         End::Delivered => (Action::Delivered, Status::new(2, 1, 5), None),
         End::Relayed | End::PassedOn => (Action::Relayed, Status::new(2, 1, 9), None),
@@ -201,6 +202,11 @@ fn told(ended: &Ended<'_>) -> Told {
         what: why.map(|why| advice::what(why, ended.host)).unwrap_or_default(),
         advice: why.map(|why| advice::next(why, action)).unwrap_or_default().to_owned(),
     }
+}
+
+/// RFC 3463 3.5: what expired keeps the class of what was put off.
+fn given_up(why: &Why) -> Status {
+    if why.category == EXPIRED { why.status } else { why.status.with_class(5) }
 }
 
 fn diagnostic(why: &Why) -> Diagnostic {

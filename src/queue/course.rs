@@ -62,6 +62,14 @@ impl Course {
         }
     }
 
+    /// The domain whose own servers are asked; none when mail goes another way.
+    pub fn mail_domain(&self) -> Option<&DomainName> {
+        match &self.end {
+            End::Mx(domain) => Some(domain),
+            End::Relay(..) | End::Mailbox(..) | End::Store | End::Sandbox => None,
+        }
+    }
+
     /// None when the destination in the row is none that we know.
     pub fn of(
         delivery: &Delivery,

@@ -10,7 +10,7 @@ use super::{
     bodies, directory, events, housekeeping, mail, migrate, moves, nodes, people, policies, pool, queue, seal,
     steering, suppressions, waiting, writer,
 };
-use crate::base::clock::{Clock, Time};
+use crate::base::clock::{Clock, Outside, Time};
 use crate::base::limits;
 use crate::base::random::Random;
 use crate::base::secret::Secret;
@@ -42,6 +42,7 @@ impl Store {
     /// ours, or sealed under another key.
     pub async fn open(opening: Opening) -> Result<Self, StoreError> {
         let Opening { location, read_connections, write_connections, master_key, clock, random } = opening;
+        let _outside = Outside::hold();
         let engine = location.engine();
         let mut connection = pool::connect(&location, Access::Write).await?;
         pool::demand_durability(&mut connection, engine).await?;
@@ -99,6 +100,7 @@ impl Store {
 
     /// Lets everything that was handed in be written and answered, then closes.
     pub async fn close(&self) {
+        let _outside = Outside::hold();
         let closed = async {
             // The writer last: whoever closes a SQLite file last, and may write, leaves no log behind.
             self.reads.close().await;

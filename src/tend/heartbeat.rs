@@ -4,6 +4,7 @@ use super::happenings::{BeatMissed, DeliveriesRecovered, NodeReplaced};
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::base::shutdown::{Phase, Shutdown};
+use crate::base::wake::Bell;
 use crate::model::delivery::Lease;
 use crate::queue::pulse::Pulse;
 use crate::store::{Store, StoreError};
@@ -16,8 +17,9 @@ pub fn pulse(store: &Store) -> Pulse {
 }
 
 /// Recovers once, and where there are others, beats and recovers until the daemon has stopped: while it
-/// drains it still sends, and must still be known to live.
-pub async fn heartbeat(store: Arc<Store>, lease: Lease, pulse: Pulse, shutdown: Shutdown) {
+/// drains it still sends, and must still be known to live. `found` is rung when something was recovered: it has a
+/// time of its own, which may be now.
+pub async fn heartbeat(store: Arc<Store>, lease: Lease, pulse: Pulse, found: Bell, shutdown: Shutdown) {
     loop {
         if store.is_shared() && beat(&store, &lease, &pulse).await == Beat::Over {
             // Who drains has said goodbye.
@@ -29,6 +31,9 @@ pub async fn heartbeat(store: Arc<Store>, lease: Lease, pulse: Pulse, shutdown: 
         let recovered = recover(&store, &lease).await;
         if let Err(error) = &recovered {
             tracing::warn!(%error, "what dead nodes hold could not be recovered; the next round tries again");
+        }
+        if recovered.as_ref().is_ok_and(|deliveries| *deliveries > 0) {
+            found.ring();
         }
         // A file has no others: after the first round nobody can die but we.
         if !store.is_shared() && recovered.is_ok() {

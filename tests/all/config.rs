@@ -373,7 +373,6 @@ pub const CHANGES: &[(&str, &str, &str)] = &[
     ("delivery.delay_report", "delay_report = \"4h\"", "delay_report = \"0s\""),
     ("delivery.replies", "replies = \"replies.toml\"", "replies = \"other.toml\""),
     ("delivery.connections_per_destination", "_destination = 20", "_destination = 21"),
-    ("delivery.delay_report", "delay_report = \"4h\"", "delay_report = \"\""),
     ("delivery.connections", "connections = 1000\n", "connections = 1001\n"),
     ("delivery.recipients_per_transaction", "recipients_per_transaction = 50", "recipients_per_transaction = 51"),
     ("delivery.idle", "idle = \"5s\"", "idle = \"6s\""),

@@ -25,6 +25,8 @@ fn yard() -> Yard {
     yard.write("dkim/example.com.gp1.pem", &pair.key);
     yard.write("zone.txt", "example.com A 192.0.2.1\n");
     yard.write("other.txt", "example.com A 192.0.2.2\n");
+    yard.write("replies.toml", "");
+    yard.write("other.toml", "");
     yard
 }
 

@@ -40,7 +40,7 @@ async fn expiry_does_not_wait_for_the_next_try() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_expired_while_we_were_away_comes_back_too() {
     let world = World::new();
-    world.delivery("retry = [\"1h\"]\nexpire = \"2s\"");
+    world.delivery("retry = [\"4s\"]\nexpire = \"6s\"");
     let home = world.home().await;
     let sink = world.mx("far.example", Offer::usual()).await;
     sink.always(At::Rcpt(""), Act::say("451 4.7.1 greylisted"));
@@ -50,7 +50,7 @@ async fn what_expired_while_we_were_away_comes_back_too() {
     let accepted = Instant::now();
     house.daemon.stops();
     // The clock of the wall is what expires.
-    tokio::time::sleep_until((accepted + Duration::from_secs(2)).into()).await;
+    tokio::time::sleep_until((accepted + Duration::from_secs(6)).into()).await;
     let house = world.again();
     reports(&home.message().await, "one@far.example", "failed", "4.");
     house.comes_to("one@far.example", "failed");

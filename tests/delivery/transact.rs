@@ -292,6 +292,10 @@ async fn noise_is_cut_and_tried_again() {
     ];
     for (number, noise) in noises.into_iter().enumerate() {
         for at in [At::Greeting, At::Hello, At::Rcpt(""), At::Dot] {
+            if number == 1 && matches!(at, At::Dot) {
+                // It begins with a 250, and that is an answer.
+                continue;
+            }
             let world = World::new();
             let sink = world.mx("far.example", Offer::usual()).await;
             sink.once(at.clone(), noise.clone());
@@ -329,7 +333,7 @@ async fn a_reply_cannot_write_a_header_or_a_line_of_the_log() {
     let world = World::new();
     let home = world.home().await;
     let sink = world.mx("far.example", Offer::usual()).await;
-    let evil = b"550-5.1.1 no\x1b[31m\x07\r\n550 5.1.1 \xff\xfeX-Evil: yes\rBcc: a@evil.example\r\n".to_vec();
+    let evil = b"550-5.1.1 no\x1b[31m\x07\r\n550 5.1.1 \xff\xfeX-Evil: yes\x0bBcc: a@evil.example\r\n".to_vec();
     sink.always(At::Rcpt(""), Act::Raw(evil));
     let house = world.open();
     house.sends(&["one@far.example"]);

@@ -215,7 +215,11 @@ async fn a_message_too_large_for_every_host_bounces() {
 async fn requiretls_goes_only_where_it_is_understood() {
     let world = World::new();
     let home = world.home().await;
-    let without = world.mx("without.example", Offer::usual()).await;
+    // RFC 8689 4.2.1: the name of the host must be vouched for.
+    world.zone("$PROVEN with.example.");
+    world.zone("$PROVEN without.example.");
+    let tls = world.authority.server("mx.without.example", super::sink::Showing::Good);
+    let without = world.mx("without.example", Offer::usual().starttls(tls)).await;
     let tls = world.authority.server("mx.with.example", super::sink::Showing::Good);
     let inside = ["PIPELINING", "8BITMIME", "SIZE 1000000", "REQUIRETLS"];
     let with = world.mx("with.example", Offer::usual().starttls(tls).inside(&inside)).await;

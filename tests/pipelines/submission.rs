@@ -208,7 +208,8 @@ async fn users_of_a_domain_that_is_only_sent_from_reach_each_other() {
     for to in ["colleague@test.example.com", "postmaster@test.example.com"] {
         assert!(recipient::check(&house.ledger.directory.load(), &hostname(), &address(to)).is_ok());
         let id = house.submit(submitted("app", "app@test.example.com", &[to], &message)).await.unwrap();
-        assert_eq!(house.waiting(&id).await, [("mx:test.example.com".to_owned(), State::Captured)], "{to}");
+        assert_eq!(house.waiting(&id).await, [("mx:test.example.com".to_owned(), State::Ready)], "{to}");
+        assert!(house.stays_here(&id).await);
     }
     let directory = house.ledger.directory.load();
     let at_mx = |to: &str| gatepost::receive::recipient::resolve(&directory, &hostname(), &address(to));
@@ -302,16 +303,16 @@ async fn a_domain_leaves_by_its_relay_or_not_at_all() {
     assert_eq!(house.waiting(&id).await, [("relay:upstream".to_owned(), State::Ready)]);
     let boxed = submitted("app", "x@example.com", &["a@example.net", "kept@example.com"], &from("x@test.example.com"));
     let id = house.submit(boxed).await.unwrap();
-    assert_eq!(house.message(&id).await.sandboxed_at, Some(NOW));
+    assert!(house.stays_here(&id).await);
     assert_eq!(
         house.waiting(&id).await,
-        [("local:store".to_owned(), State::Delivered), ("mx:example.net".to_owned(), State::Captured)]
+        [("local:store".to_owned(), State::Delivered), ("mx:example.net".to_owned(), State::Ready)]
     );
 
     let sandbox = House::with(&format!("{HOUSE}[delivery]\nmode = \"sandbox\"\n")).await;
     let id = sandbox.submit(submitted("app", "x@example.com", &["a@example.net"], MESSAGE)).await.unwrap();
-    assert_eq!(sandbox.message(&id).await.sandboxed_at, Some(NOW));
-    assert_eq!(sandbox.waiting(&id).await, [("mx:example.net".to_owned(), State::Captured)]);
+    assert!(sandbox.stays_here(&id).await);
+    assert_eq!(sandbox.waiting(&id).await, [("mx:example.net".to_owned(), State::Ready)]);
 }
 
 #[tokio::test]
@@ -319,10 +320,9 @@ async fn a_login_for_tests_sends_nothing_whatever_its_domain_does() {
     let tests = "[[credential]]\nusername = \"ci\"\npassword = \"hunter2\"\ndomains = [\"*\"]\nsandbox = true\n";
     let house = House::with(&format!("{HOUSE}{tests}")).await;
     let id = house.submit(submitted("ci", "x@example.com", &["a@example.net"], MESSAGE)).await.unwrap();
-    assert_eq!(house.message(&id).await.sandboxed_at, Some(NOW));
-    assert_eq!(house.waiting(&id).await, [("mx:example.net".to_owned(), State::Captured)]);
+    assert!(house.stays_here(&id).await);
     let id = house.submit(submitted("app", "x@example.com", &["a@example.net"], MESSAGE)).await.unwrap();
-    assert_eq!(house.waiting(&id).await, [("mx:example.net".to_owned(), State::Ready)]);
+    assert!(!house.stays_here(&id).await);
 }
 
 #[tokio::test]

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 /// The host that takes every report, and never has a mood.
 pub const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 99));
@@ -39,7 +38,6 @@ impl std::fmt::Display for Transcript {
 #[derive(Clone, Debug)]
 pub struct Taken {
     pub recipient: String,
-    pub after: Duration,
     /// Did it say so? What it took in silence may come again.
     pub answered: bool,
     pub message: Arc<Vec<u8>>,
@@ -68,7 +66,6 @@ pub struct Net {
     pub mood: Mood,
     pub record: Record,
     pub transcript: Transcript,
-    pub began: Instant,
 }
 
 /// Answers every knock, until nobody can knock any more.
@@ -142,6 +139,7 @@ impl Server {
         }
         self.say("220 remote.example ESMTP").await?;
         let mut recipients: Vec<String> = Vec::new();
+        let mut has_sender = false;
         loop {
             let line = self.line().await?;
             let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
@@ -150,6 +148,7 @@ impl Server {
                     self.say("250-remote.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES").await?
                 }
                 "RSET" => {
+                    has_sender = false;
                     recipients.clear();
                     self.say("250 2.0.0 forgotten").await?;
                 }
@@ -158,7 +157,11 @@ impl Server {
                     return Err(End::Mood);
                 }
                 "MAIL" if self.net.strikes(4) => self.say("451 4.3.0 not this one now").await?,
-                "MAIL" => self.say("250 2.1.0 go on").await?,
+                "MAIL" => {
+                    has_sender = true;
+                    self.say("250 2.1.0 go on").await?;
+                }
+                "RCPT" if !has_sender => self.say("503 5.5.1 from whom?").await?,
                 "RCPT" => {
                     let whom = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
                     self.recipient(whom, &mut recipients).await?;
@@ -167,6 +170,7 @@ impl Server {
                 "DATA" => {
                     self.say("354 go on").await?;
                     let message = self.message().await?;
+                    has_sender = false;
                     self.take(std::mem::take(&mut recipients), message).await?;
                 }
                 "QUIT" => {
@@ -211,9 +215,9 @@ impl Server {
         let silent = self.net.strikes(2);
         let answered = !cut && !silent;
         for recipient in recipients {
-            let (after, message) = (self.net.began.elapsed(), message.clone());
+            let message = message.clone();
             self.net.transcript.say(&self.name, &format!("took {recipient}, answered: {answered}"));
-            self.net.record.0.lock().unwrap().push(Taken { recipient, after, answered, message });
+            self.net.record.0.lock().unwrap().push(Taken { recipient, answered, message });
         }
         if cut {
             return Err(End::Mood);

@@ -91,7 +91,6 @@ pub struct Promised {
 }
 
 pub struct World {
-    pub seed: u64,
     pub random: Random,
     pub clock: Clock,
     pub record: Record,
@@ -116,30 +115,23 @@ impl World {
         let random = Random::seeded(seed);
         let trouble = [0, 30, 100, 200][random.below(4) as usize];
         let mood = Mood { trouble, delay: Duration::from_millis(random.below(300)) };
-        Self::with(random, seed, mood, transcript).await
+        Self::with(random, mood, transcript).await
     }
 
     pub async fn with_mood(seed: u64, mood: Mood, transcript: Transcript) -> Self {
-        Self::with(Random::seeded(seed), seed, mood, transcript).await
+        Self::with(Random::seeded(seed), mood, transcript).await
     }
 
-    async fn with(random: Random, seed: u64, mood: Mood, transcript: Transcript) -> Self {
+    async fn with(random: Random, mood: Mood, transcript: Transcript) -> Self {
         let clock = Clock::of_runtime(START);
         let (dialer, knocks) = Pipes::new();
         let record = Record::default();
-        transcript.say("world", &format!("seed {seed}, {mood:?}"));
-        let net = Net {
-            random: random.clone(),
-            mood,
-            record: record.clone(),
-            transcript: transcript.clone(),
-            began: Instant::now(),
-        };
+        transcript.say("world", &format!("{mood:?}"));
+        let net = Net { random: random.clone(), mood, record: record.clone(), transcript: transcript.clone() };
         tokio::spawn(remote::serve(net, knocks));
         let folder = in_memory_folder();
         std::fs::write(folder.path().join("gatepost.db"), template()).unwrap();
         Self {
-            seed,
             random,
             clock,
             record,
@@ -297,7 +289,7 @@ impl World {
             || start.ledger.ready.in_memory().0 > 0
         {
             assert!(Instant::now() < deadline, "something is still waiting after eight days");
-            tokio::time::sleep(Duration::from_secs(600)).await;
+            tokio::time::sleep(Duration::from_secs(3_600)).await;
         }
     }
 }

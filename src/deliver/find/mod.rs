@@ -69,6 +69,8 @@ pub struct Trail {
     pub learned: Option<Learned>,
     /// For TLS reports: what went wrong before any session, with the host if it was about one.
     pub failures: Vec<(Option<DomainName>, ResultType)>,
+    /// For them, too: what a session with each host is held to.
+    pub rules: Vec<(Host, Rule)>,
 }
 
 /// Which policy of the domain decided about TLS; single hosts can have DANE instead (`Found::rule_at`).
@@ -149,7 +151,9 @@ impl Finder {
         let policy = if hosts.iter().all(by_dane) { PolicyUsed::Dane } else { policy };
         let left_out = left_out.into_iter().map(|(name, left)| (name.to_string(), left.why)).collect();
         let way = Way { hosts, port: own.port, protocol: Protocol::Smtp, login: None, source: None, left_out };
-        Ok(Found { way, policy, trail, good_for: limits::WAY_GOOD_FOR })
+        let mut found = Found { way, policy, trail, good_for: limits::WAY_GOOD_FOR };
+        found.trail.rules = found.way.hosts.iter().map(|target| (target.host.clone(), found.rule_at(target))).collect();
+        Ok(found)
     }
 
     async fn look_at(&self, domain: &DomainName, own: &Own, named: &Named) -> Vec<(Listed, Result<Reached, LeftOut>)> {

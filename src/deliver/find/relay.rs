@@ -1,26 +1,17 @@
 //! The way to a smarthost, which the operator chose: its name is believed, and what its settings say is done.
 
 use super::Finder;
-use super::own::Own;
+use super::verdict;
 use crate::base::limits;
 use crate::deliver::way::{Begin, Login, Mechanism, Protocol, Target, Tls, Trust, Way};
-use crate::mail::status::Status;
 use crate::model::host::Host;
-use crate::model::outcome::{Blame, Kind, Why};
+use crate::model::outcome::Why;
 use crate::model::relay::{self, Relay};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 impl Finder {
     /// Whatever fails here is put off: settings can be mended while the mail waits.
     pub async fn relay(&self, relay: &Relay) -> Result<Way, Why> {
-        let later = |detail, text: String| Why {
-            blame: if detail == 6 { Blame::Us } else { Blame::Network },
-            kind: Kind::Soft,
-            category: if detail == 6 { "loop" } else { "dns" }.to_owned(),
-            status: Status::new(4, 4, detail),
-            code: None,
-            text,
-        };
         let mut addresses = match &relay.host {
             Host::Address(address) => vec![address.to_canonical()],
             // RFC 6761 6.3: no name server is asked for this one.
@@ -29,19 +20,18 @@ impl Finder {
             }
             Host::Name(name) => match self.resolver.addresses(name).await {
                 Ok(found) => found.value,
-                Err(why) => return Err(later(3, format!("the relay {}: {}: {why}", relay.name, relay.host))),
+                Err(why) => return Err(verdict::not_now(format!("the relay {}: {}: {why}", relay.name, relay.host))),
             },
         };
         addresses.truncate(limits::WAY_ADDRESSES_MAX);
-        let own: arc_swap::Guard<std::sync::Arc<Own>> = self.own.load();
+        let own = self.own.load();
         if addresses.iter().any(|address| own.listens_on(*address, relay.port)) {
-            return Err(later(
-                6,
-                format!("the relay {} loops back to us: {} port {} is ourselves", relay.name, relay.host, relay.port),
-            ));
+            let text =
+                format!("the relay {} loops back to us: {} port {} is ourselves", relay.name, relay.host, relay.port);
+            return Err(verdict::relay_loops(text));
         }
         if addresses.is_empty() {
-            return Err(later(3, format!("the relay {}: {} has no address", relay.name, relay.host)));
+            return Err(verdict::not_now(format!("the relay {}: {} has no address", relay.name, relay.host)));
         }
         let target = Target { host: relay.host.clone(), preference: 0, addresses, tls: tls(relay) };
         Ok(Way {

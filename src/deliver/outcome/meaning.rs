@@ -3,7 +3,7 @@
 
 use super::{Answer, Phase};
 use crate::mail::status::Status;
-use crate::model::outcome::Kind;
+use crate::model::outcome::{Kind, category};
 
 /// What a failure is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,8 @@ pub(super) struct Meaning<'a> {
 }
 
 /// Categories that are properties of a host: another one of the same site may be made otherwise.
-const OF_ONE_HOST: [&str; 5] = ["too_large", "utf8", "eight_bit", "requiretls", "not_accepting"];
+const OF_ONE_HOST: [&str; 5] =
+    [category::TOO_LARGE, category::UTF8, category::EIGHT_BIT, category::REQUIRETLS, "not_accepting"];
 
 impl<'a> Meaning<'a> {
     pub fn of(answer: &Answer<'_>) -> Meaning<'static> {

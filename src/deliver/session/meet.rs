@@ -3,12 +3,13 @@
 use super::wire::{Trouble, Wire};
 use super::{Patience, Phase, Response, Surroundings};
 use crate::base::limits;
+use crate::deliver::report::ResultType;
 use crate::deliver::tls::{self, TlsInfo, Verified};
 use crate::deliver::way::{Begin, Login, Protocol, Tls, Trust, Way};
 use crate::mail::domain_name::DomainName;
 use crate::mail::status::Status;
 use crate::model::host::Host;
-use crate::model::outcome::{Blame, Kind, Why};
+use crate::model::outcome::{Blame, Kind, Why, category};
 use crate::net::dial;
 use crate::smtp::dialogue::capabilities::Capabilities;
 use crate::smtp::dialogue::login::{Broken, Exchange, Mechanism};
@@ -93,41 +94,56 @@ impl Unmet {
     pub fn why(&self, host: &Host) -> Why {
         let status = |subject, detail| Status::new(4, subject, detail);
         let (category, blame, status, text) = match &self.reason {
-            Reason::NotFound(why) => ("dns", Blame::Network, status(4, 3), why.to_string()),
-            Reason::NoAddress => ("dns", Blame::Network, status(4, 3), "it has no address".to_owned()),
+            Reason::NotFound(why) => (category::DNS, Blame::Network, status(4, 3), why.to_string()),
+            Reason::NoAddress => (category::DNS, Blame::Network, status(4, 3), "it has no address".to_owned()),
             Reason::NoSource => {
                 let text = "no address of ours can reach any of its addresses".to_owned();
-                ("source", Blame::Us, status(4, 4), text)
+                (category::MISCONFIGURED, Blame::Us, status(4, 4), text)
             }
-            Reason::Unconnected(why) => ("connect", Blame::Network, status(4, 1), why.to_string()),
-            Reason::Refused(response) => {
-                let category = if self.phase == Phase::Login { "login" } else { "refused" };
-                let said = response.status.filter(|s| s.class() != 2).map(|s| s.with_class(4));
-                let blame = if self.phase == Phase::Login { Blame::Us } else { Blame::Remote };
-                (category, blame, said.unwrap_or(status(3, 0)), response.to_string())
-            }
-            Reason::Trouble(trouble @ (Trouble::Fault(_) | Trouble::Unexpected(_))) => {
-                ("protocol", Blame::Remote, status(5, 0), trouble.to_string())
-            }
-            Reason::Trouble(trouble) => ("lost", Blame::Network, status(4, 2), trouble.to_string()),
+            Reason::Unconnected(why) => (category::CONNECTION, Blame::Network, status(4, 1), why.to_string()),
+            Reason::Refused(response) => return self.why_refused(host, response),
+            Reason::Trouble(trouble) => return trouble.why(host),
             Reason::NoStarttls => {
-                ("tls", Blame::Policy, status(7, 4), "TLS is required there, and it does not offer it".to_owned())
+                let text = "TLS is required there, and it does not offer it".to_owned();
+                (category::TLS, Blame::Policy, status(7, 4), text)
             }
-            Reason::Handshake(why) => ("tls", Blame::Network, status(7, 5), format!("TLS failed: {why}")),
+            Reason::Handshake(why) => (category::TLS, Blame::Network, status(7, 5), format!("TLS failed: {why}")),
             Reason::Exposed => {
                 let text = "a login needs TLS with a verified certificate, or a loopback host".to_owned();
-                ("login", Blame::Policy, status(7, 11), text)
+                (category::LOGIN, Blame::Policy, status(7, 11), text)
             }
             Reason::NoMechanism => {
-                ("login", Blame::Us, status(7, 8), "it offers no way to log in that we may use".to_owned())
+                let text = "it offers no way to log in that we may use".to_owned();
+                (category::LOGIN, Blame::Us, status(7, 8), text)
             }
-            Reason::Login(broken) => ("login", Blame::Us, status(7, 8), broken.to_string()),
+            Reason::Login(broken) => (category::LOGIN, Blame::Us, status(7, 8), broken.to_string()),
         };
-        let (code, text) = match &self.reason {
-            Reason::Refused(response) => (Some(response.code), format!("{host} said {text}")),
-            _ => (None, format!("{host}: {text}")),
+        Why::found(blame, Kind::Soft, category, status, format!("{host}: {text}"))
+    }
+
+    /// Put off, until somebody classifies what it said.
+    fn why_refused(&self, host: &Host, response: &Response) -> Why {
+        let (category, blame) = match self.phase {
+            Phase::Login => (category::LOGIN, Blame::Us),
+            Phase::StartTls => (category::TLS, Blame::Remote),
+            _ => (category::CONNECTION, Blame::Remote),
         };
-        Why { blame, kind: Kind::Soft, category: category.to_owned(), status, code, text }
+        let said = response.status.filter(|s| s.class() != 2).map(|s| s.with_class(4));
+        let status = said.unwrap_or(Status::new(4, 3, 0));
+        let why = Why::found(blame, Kind::Soft, category, status, format!("{host} said {response}"));
+        Why { code: Some(response.code), ..why }
+    }
+
+    /// What it is called in a TLS report, when it was TLS that failed.
+    pub fn tls_failure(&self) -> Option<ResultType> {
+        match &self.reason {
+            Reason::NoStarttls => Some(ResultType::StarttlsNotSupported),
+            Reason::Refused(_) if self.phase == Phase::StartTls => Some(ResultType::StarttlsNotSupported),
+            Reason::Handshake(why) => Some(tls::failure(why)),
+            // A handshake that was only found out to have failed at the next word.
+            _ if self.phase == Phase::Handshake => Some(ResultType::ValidationFailure),
+            _ => None,
+        }
     }
 }
 
@@ -237,7 +253,7 @@ impl Meeting<'_> {
 
     async fn secure(&self, wire: &mut Wire, trust: &Trust) -> Result<TlsInfo, Unmet> {
         let failed = |why| Unmet::new(Phase::Handshake, Reason::Handshake(why));
-        let name = tls::server_name(self.host).ok_or_else(|| failed(io::Error::other("no name for TLS")))?;
+        let name = tls::server_name(trust, self.host).ok_or_else(|| failed(io::Error::other("no name for TLS")))?;
         let config = self.around.tls.config(trust).map_err(|why| failed(io::Error::other(why)))?;
         let verified: Verified = tls::verified(trust);
         wire.secure(config, (name, verified), self.patience().handshake).await.map_err(failed)

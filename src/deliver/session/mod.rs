@@ -10,6 +10,7 @@ mod open;
 mod transact;
 mod wire;
 
+use super::report::ResultType;
 use super::tls::{ClientTls, TlsInfo, Verified};
 use super::way::Way;
 use crate::base::clock::Clock;
@@ -20,7 +21,7 @@ use crate::mail::domain_name::DomainName;
 use crate::mail::envelope::{MailParams, Recipient, ReversePath};
 use crate::mail::status::Status;
 use crate::model::host::Host;
-use crate::model::outcome::{Blame, Kind, Why};
+use crate::model::outcome::{Blame, Kind, Why, category};
 use crate::net::dial::{self, Destination, Dialer};
 use crate::smtp::dialogue::capabilities::Capabilities;
 use crate::smtp::dialogue::transaction::{Lack, Mail, Protocol};
@@ -109,7 +110,9 @@ pub struct Session {
     at: Destination,
     protocol: Protocol,
     tls: Option<TlsInfo>,
-    tls_failed: Option<String>,
+    tls_failure: Option<ResultType>,
+    /// What did not do on the way here.
+    tried: Vec<TriedHost>,
     capabilities: Capabilities,
     patience: Patience,
     /// How it was opened.
@@ -140,6 +143,8 @@ pub struct TriedHost {
     pub why: Why,
     /// What it said, when it refused.
     pub response: Option<Response>,
+    /// What TLS failed with there, for TLS reports.
+    pub tls_failure: Option<ResultType>,
 }
 
 /// One message for some recipients of one way.
@@ -205,9 +210,19 @@ impl Session {
         self.tls.as_ref()
     }
 
-    /// Why there is none, when it was begun and failed, and nothing forbade to go on without.
-    pub fn tls_failed(&self) -> Option<&str> {
-        self.tls_failed.as_deref()
+    /// Why there is none, where it would have been welcome and nothing forbade to go on without.
+    pub fn tls_failure(&self) -> Option<ResultType> {
+        self.tls_failure
+    }
+
+    /// RFC 8461 5: what a policy in testing mode would have refused, of a session that was held to nothing.
+    pub fn failure_by_roots(&self, around: &Surroundings) -> Option<ResultType> {
+        around.tls.failure_by_roots(&self.host, self.wire.certificates(), around.clock.now())
+    }
+
+    /// Hosts and addresses that were tried before this one, in their order.
+    pub fn tried(&self) -> &[TriedHost] {
+        &self.tried
     }
 
     pub fn capabilities(&self) -> &Capabilities {
@@ -236,29 +251,42 @@ impl Session {
 
     fn why_not(&self, lack: Lack) -> Why {
         let host = &self.host;
-        let (category, status, text) = match lack {
+        let (blame, category, status, text) = match lack {
             Lack::Room { bytes, max } => (
-                "too_large",
+                Blame::Remote,
+                category::TOO_LARGE,
                 Status::new(5, 3, 4),
                 format!("{host} takes messages of at most {max} bytes, and this one has {bytes}"),
             ),
             // RFC 6152 3: without conversion it cannot be sent there.
-            Lack::EightBitMime => ("eight_bit", Status::new(5, 6, 3), format!("{host} takes no 8-bit text (8BITMIME)")),
-            Lack::BinaryMime => {
-                ("binary", Status::new(5, 6, 3), format!("{host} takes no binary messages (BINARYMIME)"))
-            }
+            Lack::EightBitMime => (
+                Blame::Remote,
+                category::EIGHT_BIT,
+                Status::new(5, 6, 3),
+                format!("{host} takes no 8-bit text (8BITMIME)"),
+            ),
+            Lack::BinaryMime => (
+                Blame::Remote,
+                category::EIGHT_BIT,
+                Status::new(5, 6, 3),
+                format!("{host} takes no binary messages (BINARYMIME)"),
+            ),
             // RFC 6531 3.5
-            Lack::Smtputf8 => {
-                ("smtputf8", Status::new(5, 6, 7), format!("{host} takes no international addresses (SMTPUTF8)"))
-            }
+            Lack::Smtputf8 => (
+                Blame::Remote,
+                category::UTF8,
+                Status::new(5, 6, 7),
+                format!("{host} takes no addresses or headers beyond ASCII (SMTPUTF8)"),
+            ),
             // RFC 8689 4.2.1
             Lack::RequireTls => (
-                "require_tls",
+                Blame::Policy,
+                category::REQUIRETLS,
                 Status::new(5, 7, 30),
                 format!("{host} does not promise to pass this message on over TLS alone (REQUIRETLS)"),
             ),
         };
-        Why { blame: Blame::Remote, kind: Kind::Soft, category: category.to_owned(), status, code: None, text }
+        Why::found(blame, Kind::Soft, category, status, text)
     }
 
     /// Sends one parcel. `may_finish` is asked just before the end of the message goes out, after which nobody

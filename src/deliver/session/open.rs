@@ -7,11 +7,12 @@ use super::{Phase, Session, Surroundings, TriedHost, Unopened};
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::base::random::Random;
+use crate::deliver::report::ResultType;
 use crate::deliver::way::{Source, Target, Tls, Way};
 use crate::mail::domain_name::DomainName;
 use crate::mail::status::Status;
 use crate::model::host::Host;
-use crate::model::outcome::{Blame, Kind, Why};
+use crate::model::outcome::{Blame, Kind, Why, category};
 use crate::net::dial::{Destination, Stream, interleaved};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::time::{Instant, timeout_at};
@@ -43,7 +44,7 @@ pub(super) fn in_order<'a>(hosts: &'a [Target], skip: &[Host], random: &Random) 
     let left = hosts.iter().filter(|target| !skip.contains(&target.host));
     let mut left: Vec<_> = left.map(|target| (target.preference, random.below(u64::MAX), target)).collect();
     left.sort_by_key(|(preference, chance, _)| (*preference, *chance));
-    left.into_iter().map(|(_, _, target)| target).take(limits::HOSTS_TRIED_MAX).collect()
+    left.into_iter().map(|(_, _, target)| target).take(limits::WAY_HOSTS_MAX).collect()
 }
 
 impl Opening<'_> {
@@ -62,21 +63,21 @@ impl Opening<'_> {
     async fn try_host(&mut self, target: &Target) -> Result<Session, Next> {
         let mut destinations = match self.destinations(target).await {
             Ok(destinations) => destinations,
-            Err(reason) => return Err(self.failed(target, None, Unmet { phase: Phase::Connect, reason })),
+            Err(reason) => return Err(self.failed(target, None, Unmet { phase: Phase::Connect, reason }, None)),
         };
         while !destinations.is_empty() {
             let dialed = self.around.dialer.dial(&destinations, self.around.patience.dial).await;
             for (destination, why) in dialed.failed {
                 let unmet = Unmet { phase: Phase::Connect, reason: Reason::Unconnected(why) };
-                self.failed(target, Some(destination), unmet);
+                self.failed(target, Some(destination), unmet, None);
                 destinations.retain(|other| *other != destination);
             }
             let Some((stream, at)) = dialed.connected else { return Err(Next::Host) };
             self.connected = true;
             match self.meet(target, at, stream).await {
                 Ok(session) => return Ok(session),
-                Err(unmet) => {
-                    if let Next::Nobody = self.failed(target, Some(at), unmet) {
+                Err((unmet, tls_failure)) => {
+                    if let Next::Nobody = self.failed(target, Some(at), unmet, tls_failure) {
                         return Err(Next::Nobody);
                     }
                     destinations.retain(|other| *other != at);
@@ -86,26 +87,36 @@ impl Opening<'_> {
         Err(Next::Host)
     }
 
-    async fn meet(&self, target: &Target, at: Destination, stream: Stream) -> Result<Session, Unmet> {
+    /// A session, or why there is none, with what TLS failed with before it was tried without.
+    async fn meet(
+        &mut self,
+        target: &Target,
+        at: Destination,
+        stream: Stream,
+    ) -> Result<Session, (Unmet, Option<ResultType>)> {
         let hello = hello_from(self.way.source.as_ref(), at.from).unwrap_or(&self.around.hello);
         let Self { way, around, .. } = self;
         let (host, address) = (&target.host, at.to.ip());
         let meeting = Meeting { host, address, tls: &target.tls, way, hello, around };
-        let mut tls_failed = None;
-        let met = match meeting.meet(stream).await {
+        let (met, tls_failure) = match meeting.meet(stream).await {
             // RFC 7435 3: opportunistic TLS that fails is no TLS, on the same host and address.
-            Err(Unmet { phase: Phase::Handshake, reason }) if target.tls == Tls::Opportunistic => {
-                let unmet = Unmet { phase: Phase::Handshake, reason };
+            Err(unmet) if unmet.phase == Phase::Handshake && target.tls == Tls::Opportunistic => {
+                let failure = unmet.tls_failure();
                 let why = unmet.why(host).text;
                 HostFailed { host, address: Some(at.to), phase: Phase::Handshake, why: &why }.record();
-                tls_failed = Some(why);
                 let again = around.dialer.dial(&[at], around.patience.dial).await;
-                let Some((stream, _)) = again.connected else { return Err(unmet) };
-                Meeting { tls: &Tls::Never, ..meeting }.meet(stream).await
+                let Some((stream, _)) = again.connected else { return Err((unmet, failure)) };
+                (Meeting { tls: &Tls::Never, ..meeting }.meet(stream).await, failure)
             }
-            met => met,
-        }?;
-        Ok(Session { tls_failed, ..self.session(target, at, met) })
+            met => (met, None),
+        };
+        let met = met.map_err(|unmet| (unmet, tls_failure))?;
+        let tls_failure = match met.tls {
+            None if target.tls == Tls::Opportunistic => tls_failure.or(Some(ResultType::StarttlsNotSupported)),
+            _ => None,
+        };
+        let tried = std::mem::take(&mut self.tried);
+        Ok(Session { tls_failure, tried, ..self.session(target, at, met) })
     }
 
     fn session(&self, target: &Target, at: Destination, met: Met) -> Session {
@@ -121,7 +132,8 @@ impl Opening<'_> {
             at,
             protocol: self.way.protocol,
             tls,
-            tls_failed: None,
+            tls_failure: None,
+            tried: Vec::new(),
             capabilities,
             patience: self.around.patience,
             opening,
@@ -157,7 +169,7 @@ impl Opening<'_> {
                 destinations.push(destination);
             }
         }
-        destinations.truncate(limits::ADDRESSES_TRIED_MAX);
+        destinations.truncate(limits::WAY_ADDRESSES_MAX);
         if destinations.is_empty() { Err(Reason::NoSource) } else { Ok(destinations) }
     }
 
@@ -169,7 +181,14 @@ impl Opening<'_> {
     }
 
     /// Remembers why, and says whom to try next.
-    fn failed(&mut self, target: &Target, at: Option<Destination>, unmet: Unmet) -> Next {
+    fn failed(
+        &mut self,
+        target: &Target,
+        at: Option<Destination>,
+        unmet: Unmet,
+        tls_failure: Option<ResultType>,
+    ) -> Next {
+        let tls_failure = tls_failure.or(unmet.tls_failure());
         let (host, address, phase) = (target.host.clone(), at.map(|at| at.to), unmet.phase);
         let why = unmet.why(&host);
         if let Reason::Trouble(Trouble::Fault(fault)) = &unmet.reason {
@@ -178,7 +197,7 @@ impl Opening<'_> {
         HostFailed { host: &host, address, phase, why: &why.text }.record();
         let next = if unmet.is_about_us() { Next::Nobody } else { Next::Host };
         let response = if let Reason::Refused(response) = unmet.reason { Some(response) } else { None };
-        self.tried.push(TriedHost { host, address, phase, why, response });
+        self.tried.push(TriedHost { host, address, phase, why, response, tls_failure });
         next
     }
 
@@ -189,8 +208,10 @@ impl Opening<'_> {
         let said = tried.iter().find(|tried| tried.response.is_some());
         let why = match (said.or(tried.last()), trouble) {
             (Some(tried), _) => tried.why.clone(),
-            (None, Some(trouble)) => network("lost", Status::new(4, 4, 2), trouble.to_string()),
-            (None, None) => network("no_host", Status::new(4, 4, 4), "no other host is left to be tried".to_owned()),
+            (None, Some(trouble)) => network(category::TIMEOUT, Status::new(4, 4, 2), trouble.to_string()),
+            (None, None) => {
+                network(category::NO_HOST, Status::new(4, 4, 4), "no other host is left to be tried".to_owned())
+            }
         };
         Unopened { why, tried, down }
     }
@@ -204,7 +225,7 @@ enum Next {
 }
 
 fn network(category: &str, status: Status, text: String) -> Why {
-    Why { blame: Blame::Network, kind: Kind::Soft, category: category.to_owned(), status, code: None, text }
+    Why::found(Blame::Network, Kind::Soft, category, status, text)
 }
 
 /// The name that the reverse DNS has for the address we go out from.

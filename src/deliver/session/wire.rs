@@ -2,12 +2,15 @@
 
 use crate::base::limits;
 use crate::deliver::tls::{self, TlsInfo, Verified};
+use crate::mail::status::Status;
+use crate::model::host::Host;
+use crate::model::outcome::{Blame, Kind, Why, category};
 use crate::net::dial;
 use crate::smtp::dialogue::response::{Fault, Responses, Said};
 use crate::smtp::dialogue::transaction::Unexpected;
 use crate::smtp::dialogue::transcript::Transcript;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -39,6 +42,18 @@ impl std::fmt::Display for Trouble {
             Self::Fault(fault) => fault.fmt(f),
             Self::Unexpected(unexpected) => unexpected.fmt(f),
         }
+    }
+}
+
+impl Trouble {
+    /// As a reason to put mail off.
+    pub fn why(&self, host: &Host) -> Why {
+        let (category, blame, status) = match self {
+            Self::Fault(_) | Self::Unexpected(_) => (category::PROTOCOL, Blame::Remote, Status::new(4, 5, 0)),
+            Self::TooSlow(_) => (category::TIMEOUT, Blame::Network, Status::new(4, 4, 2)),
+            Self::Broken(_) | Self::Closed => (category::CONNECTION, Blame::Network, Status::new(4, 4, 2)),
+        };
+        Why::found(blame, Kind::Soft, category, status, format!("{host}: {self}"))
     }
 }
 
@@ -197,6 +212,14 @@ impl Wire {
             Poll::Ready(Pin::new(&mut *stream).poll_read(cx, &mut buffer).is_ready())
         })
         .await
+    }
+
+    /// What the remote has shown, the server's own first; nothing in the clear.
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        match &self.channel {
+            Channel::Secure(stream) => stream.get_ref().1.peer_certificates().unwrap_or_default(),
+            Channel::Clear(_) | Channel::Gone(_) => &[],
+        }
     }
 
     /// The handshake. Whether it fails or not, nothing of the old channel is left.

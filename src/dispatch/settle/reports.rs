@@ -19,7 +19,7 @@ pub(super) struct About {
     host: Option<String>,
     at: Time,
     change: Change,
-    place: Place,
+    place: Option<Place>,
 }
 
 /// What is written of a delivery, before it is known whether somebody is told.
@@ -29,7 +29,7 @@ pub(super) struct Sorted<'a> {
     pub verdict: &'a Verdict,
     pub end: &'a Tried,
     pub change: Change,
-    pub place: Place,
+    pub place: Option<Place>,
 }
 
 enum Kind {
@@ -40,6 +40,16 @@ enum Kind {
 }
 
 impl About {
+    /// Told in one report: the same of the same message.
+    fn goes_with(&self, other: &Self) -> bool {
+        let is_success = |kind: &Kind| matches!(kind, Kind::Delivered | Kind::Relayed);
+        let is_alike = match (&self.kind, &other.kind) {
+            (Kind::Failed(_), Kind::Failed(_)) | (Kind::Delayed(_), Kind::Delayed(_)) => true,
+            (one, two) => is_success(one) && is_success(two),
+        };
+        is_alike && Arc::ptr_eq(&self.mail, &other.mail)
+    }
+
     fn ended(&self) -> Ended<'_> {
         let end = match &self.kind {
             Kind::Failed(why) => End::Failed(why),
@@ -98,7 +108,8 @@ impl Dispatch {
     pub(super) fn group_reports(&self, abouts: Vec<About>, plan: &mut Plan) {
         let mut groups: Vec<Vec<About>> = Vec::new();
         for about in abouts {
-            match groups.iter_mut().find(|group| Arc::ptr_eq(&group[0].mail, &about.mail)) {
+            let goes_with = |group: &&mut Vec<About>| group[0].goes_with(&about);
+            match groups.iter_mut().find(goes_with) {
                 Some(group) => group.push(about),
                 None => groups.push(vec![about]),
             }
@@ -118,7 +129,7 @@ impl Dispatch {
             for about in group {
                 let About { change: rows, place, .. } = about;
                 change = change.and(rows);
-                places.push(place);
+                places.extend(place);
             }
             match report {
                 Some(report) => plan.reports.push(Report { report, change, places }),

@@ -10,11 +10,13 @@ use crate::base::observe::Happening;
 use crate::deliver::outcome::network;
 use crate::model::delivery::{Attempt, Delivery, Settlement, State};
 use crate::model::event::Event;
+use crate::model::outcome::category::{EXPIRED, POSSIBLY_DELIVERED};
 use crate::model::outcome::{Blame, Kind, Outcome, Why};
 use crate::model::suppression::{Cause, Suppressed, Suppression, Whence};
 use crate::queue::bounce;
 use crate::queue::ready::{Mail, Place};
 use crate::queue::schedule::{self, Next};
+use crate::queue::simulator::{self, Script};
 use crate::store::{Change, suppressions};
 use serde_json::json;
 
@@ -27,8 +29,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub fn add(&mut self, change: Change, place: Place) {
-        self.add_all(change, vec![place]);
+    pub fn add(&mut self, change: Change, place: Option<Place>) {
+        self.add_all(change, place.into_iter().collect());
     }
 
     pub fn add_all(&mut self, change: Change, mut places: Vec<Place>) {
@@ -60,7 +62,7 @@ impl Dispatch {
             Plan { change: Change::default(), places: Vec::with_capacity(settled.len()), reports: Vec::new() };
         let mut reported = Vec::new();
         for Settled { delivery, mail, end, place } in settled {
-            let verdict = self.verdict(&delivery, mail.as_deref(), &end, now);
+            let verdict = self.verdict(&delivery, &end, now);
             let change = self.rows(&delivery, mail.as_deref(), &verdict, &end, now);
             DeliverySettled { delivery: &delivery, state: verdict.state, why: verdict.why.as_ref(), took: took(&end) }
                 .record();
@@ -71,7 +73,7 @@ impl Dispatch {
         plan
     }
 
-    fn verdict(&self, delivery: &Delivery, mail: Option<&Mail>, end: &End, now: Time) -> Verdict {
+    fn verdict(&self, delivery: &Delivery, end: &End, now: Time) -> Verdict {
         let untried = delivery.attempts - 1;
         match end {
             End::GivenBack => Verdict { state: State::Ready, due_at: now, attempts: untried, why: None },
@@ -79,22 +81,12 @@ impl Dispatch {
                 Next::At(due_at) => later(due_at, untried, why.clone()),
                 Next::Expired => expired(delivery, now, untried, why),
             },
-            End::Untried(outcome) => self.of_outcome(delivery, mail, outcome, untried, now, State::Failed),
-            End::Tried(outcome, told) => {
-                self.of_outcome(delivery, mail, outcome, delivery.attempts, now, told.taken_as)
-            }
+            End::Untried(outcome) => self.of_outcome(delivery, outcome, untried, now, State::Failed),
+            End::Tried(outcome, told) => self.of_outcome(delivery, outcome, delivery.attempts, now, told.taken_as),
         }
     }
 
-    fn of_outcome(
-        &self,
-        delivery: &Delivery,
-        mail: Option<&Mail>,
-        outcome: &Outcome,
-        attempts: i64,
-        now: Time,
-        taken_as: State,
-    ) -> Verdict {
+    fn of_outcome(&self, delivery: &Delivery, outcome: &Outcome, attempts: i64, now: Time, taken_as: State) -> Verdict {
         match outcome {
             Outcome::Done => Verdict { state: taken_as, due_at: now, attempts, why: None },
             Outcome::Later(why) => {
@@ -105,9 +97,9 @@ impl Dispatch {
                 }
             }
             Outcome::Never(why) => {
-                // What a remote refused came back; what we gave up has failed.
-                let said = why.blame == Blame::Remote || mail.is_none();
-                let state = if said && mail.is_some() { State::Bounced } else { State::Failed };
+                // What the other side refused, in words or by its DNS, came back; what we gave up has failed.
+                let is_theirs = matches!(why.blame, Blame::Remote | Blame::Network) && why.category != EXPIRED;
+                let state = if is_theirs { State::Bounced } else { State::Failed };
                 Verdict { state, due_at: now, attempts, why: Some(why.clone()) }
             }
         }
@@ -128,6 +120,9 @@ impl Dispatch {
             change.attempts.push(self.attempt_row(delivery, outcome, told));
         }
         change.events.extend(self.event(delivery, mail, verdict, end, now));
+        if verdict.state == State::Captured && simulator::script(&delivery.recipient) == Some(Script::Complain) {
+            change.events.push(self.complaint(delivery, now));
+        }
         if let (Some(mail), Some(why)) = (mail, &verdict.why)
             && verdict.state == State::Bounced
             && why.kind == Kind::Hard
@@ -171,6 +166,20 @@ impl Dispatch {
         }
     }
 
+    /// What a simulated recipient says who calls the mail spam.
+    fn complaint(&self, delivery: &Delivery, now: Time) -> Event {
+        let data = json!({ "recipient": delivery.recipient.to_string(), "source": "simulator", "sandbox": true });
+        Event {
+            id: id::new(now, &self.ledger.random),
+            kind: "email.complained".to_owned(),
+            at: now,
+            tenant: Some(delivery.tenant.clone()),
+            message: Some(delivery.message.clone()),
+            delivery: Some(delivery.id.clone()),
+            data: data.to_string(),
+        }
+    }
+
     fn event(
         &self,
         delivery: &Delivery,
@@ -189,8 +198,9 @@ impl Dispatch {
             // Nothing happened that anybody waits to hear of.
             _ => return None,
         };
-        let is_sandboxed =
-            mail.is_some_and(|mail| mail.message.sandboxed_at.is_some()) || verdict.state == State::Captured;
+        let is_sandboxed = mail.is_some_and(|mail| mail.message.sandboxed_at.is_some())
+            || verdict.state == State::Captured
+            || simulator::is_played(&delivery.recipient);
         Some(Event {
             id: id::new(now, &self.ledger.random),
             kind: kind.to_owned(),
@@ -244,6 +254,10 @@ fn data(delivery: &Delivery, verdict: &Verdict, end: &End, is_sandboxed: bool) -
             "diagnostic": why.text,
             "source": if why.code.is_some() { "smtp" } else { "us" },
         });
+    }
+    // RFC 1047: it may be there already, and will be sent again.
+    if verdict.why.as_ref().is_some_and(|why| why.category == POSSIBLY_DELIVERED) {
+        data["possible_duplicate"] = json!(true);
     }
     if verdict.state == State::Deferred {
         data["next_attempt_at"] = json!(verdict.due_at.to_string());

@@ -1,7 +1,7 @@
 //! For people: what happened, whose fault it is, and what they can do.
 
 use crate::mail::dsn::Action;
-use crate::model::outcome::{Blame, Kind, Why};
+use crate::model::outcome::{Blame, Kind, Why, category};
 
 /// One sentence with what was said or found.
 pub(super) fn what(why: &Why, host: Option<&str>) -> String {
@@ -33,18 +33,22 @@ pub(super) fn next(why: &Why, action: Action) -> &'static str {
     }
     match why.category.as_str() {
         "unknown_user" => "There is no such address at the other side. Look for a slip of the pen in it.",
-        "bad_domain" | "no_mail" => "That domain takes no mail. Look for a slip of the pen behind the @.",
+        category::BAD_DOMAIN | category::NO_MAIL => {
+            "That domain takes no mail. Look for a slip of the pen behind the @."
+        }
         "bad_address" => "The other side takes no address of this form. Look for a slip of the pen in it.",
         "disabled" => "That address is not used any more. Ask the recipient for another one.",
         "moved" => "The recipient has another address now. The other side's answer may name it.",
         "mailbox_full" => "The recipient's mailbox is full. Try again in some days, or tell the recipient another way.",
-        "too_large" => "The message is too large for the other side. Send it without attachments, or smaller ones.",
+        category::TOO_LARGE => {
+            "The message is too large for the other side. Send it without attachments, or smaller ones."
+        }
         "spam" | "content" | "links" => {
             "The other side took the message for spam. If it is none, write it differently, or ask the recipient to \
              let it pass."
         }
         "malware" | "attachment" => "The other side does not take what is attached. Pass it on another way.",
-        "authentication" | "reverse_dns" | "hello" | "login" | "tls_required" => {
+        "authentication" | "reverse_dns" | "hello" | "tls_required" | category::LOGIN => {
             "The other side could not tell that the message is really from your domain. Show this report to your \
              administrator."
         }
@@ -52,8 +56,13 @@ pub(super) fn next(why: &Why, action: Action) -> &'static str {
             "The other side does not take mail from this server at present. Show this report to your administrator."
         }
         "restricted" | "list" => "The recipient takes mail from certain senders only. Ask to be one of them.",
-        "requiretls" | "tls" => "The message may not travel without TLS, and the other side does not promise that.",
-        "utf8" => "The other side cannot take an address or a header beyond ASCII. Use an address in plain letters.",
+        category::REQUIRETLS | category::TLS => {
+            "The message may not travel without TLS, and the other side does not promise that."
+        }
+        category::EIGHT_BIT => "The other side cannot take a message of this form. Send it as plain text.",
+        category::UTF8 => {
+            "The other side cannot take an address or a header beyond ASCII. Use an address in plain letters."
+        }
         _ => by_kind(why),
     }
 }

@@ -12,6 +12,8 @@ use crate::dns::{Source as Names, zone::Zone};
 use crate::net::dial::{Knock, Pipes};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ResolvesServerCert, ResolvesServerCertUsingSni};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, crypto};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -30,6 +32,7 @@ empty.there.example. 60 IN TXT \"nothing\"
 struct Certificates {
     ca: CertificateDer<'static>,
     server: CertificateDer<'static>,
+    shown: Arc<CertifiedKey>,
     config: Arc<ServerConfig>,
 }
 
@@ -46,14 +49,19 @@ impl Certificates {
         server.not_after = rcgen::date_time_ymd(years.end, 1, 1);
         let server = server.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap().der().clone();
         let chain = vec![server.clone(), ca_certificate.der().clone()];
-        let provider = Arc::new(crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, PrivateKeyDer::Pkcs8(key.serialize_der().into()))
-            .unwrap();
-        Self { ca: ca_certificate.der().clone(), server, config: Arc::new(config) }
+        let provider = crypto::aws_lc_rs::default_provider();
+        let shown = CertifiedKey::from_der(chain, PrivateKeyDer::Pkcs8(key.serialize_der().into()), &provider);
+        let shown = Arc::new(shown.unwrap());
+        let config = serving(Arc::new(SingleCertAndKey::from(shown.clone())));
+        Self { ca: ca_certificate.der().clone(), server, shown, config }
+    }
+
+    /// Shown to those who ask for its name (RFC 6066 3), and to nobody else.
+    fn shown_to_who_asks_for(mut self, name: &str) -> Self {
+        let mut by_name = ResolvesServerCertUsingSni::new();
+        by_name.add(name, (*self.shown).clone()).unwrap();
+        self.config = serving(Arc::new(by_name));
+        self
     }
 
     fn roots(&self) -> RootCertStore {
@@ -61,6 +69,13 @@ impl Certificates {
         roots.add(self.ca.clone()).unwrap();
         roots
     }
+}
+
+fn serving(shown: Arc<dyn ResolvesServerCert>) -> Arc<ServerConfig> {
+    let config = ServerConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    Arc::new(config.with_no_client_auth().with_cert_resolver(shown))
 }
 
 /// Us, and a network in which nobody is yet.

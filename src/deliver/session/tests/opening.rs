@@ -114,7 +114,7 @@ async fn a_way_out_from_addresses_of_ours_uses_no_other_and_its_name() {
 
     way.hosts[0].addresses = vec!["2001:db8::3".parse().unwrap()];
     let unopened = world.open(&way).await.unwrap_err();
-    assert_eq!((unopened.why.category.as_str(), unopened.why.blame), ("source", Blame::Us));
+    assert_eq!((unopened.why.category.as_str(), unopened.why.blame), ("misconfigured", Blame::Us));
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +123,7 @@ async fn nobody_there_is_down_and_silence_has_an_end() {
     let there = world.serve(&["refused"]);
     let unopened = world.open(&way(Tls::Never)).await.unwrap_err();
     there.await.unwrap();
-    assert!(unopened.down && unopened.why.category == "connect" && unopened.why.blame == Blame::Network);
+    assert!(unopened.down && unopened.why.category == "connection" && unopened.why.blame == Blame::Network);
 
     // One who takes connections and says nothing.
     let mut world = World::new();
@@ -160,8 +160,8 @@ async fn garbage_and_endless_replies_end_the_connection() {
         ("S: 220-mx\nS: 421 mx", "protocol"),
         ("S: 354 mx", "protocol"),
         ("S: 250 mx", "protocol"),
-        ("S closes", "lost"),
-        ("S| 220 m\nS closes", "lost"),
+        ("S closes", "connection"),
+        ("S| 220 m\nS closes", "connection"),
         (&format!("S| 220-{}", "x".repeat(60_000)), "protocol"),
         (&"S: 220-mx\n".repeat(limits::RESPONSE_LINES_MAX + 2), "protocol"),
     ] {

@@ -75,13 +75,14 @@ async fn opportunistic_tls_takes_any_certificate_and_hears_ehlo_again() {
 async fn a_handshake_that_fails_goes_on_in_the_clear_on_the_same_host_unless_that_is_forbidden() {
     let mut world = World::new();
     let session = met(&mut world, Tls::Opportunistic, &[NO_TLS, CLEAR]).await.unwrap();
-    assert!(session.tls().is_none() && session.tls_failed().is_some());
+    assert_eq!((session.tls(), session.tls_failure()), (None, Some(ResultType::ValidationFailure)));
     assert_eq!(session.host().to_string(), HOST);
 
     for trust in [Trust::Anyone, Trust::Roots] {
         let mut world = World::new();
         let unopened = met(&mut world, required(trust), &[NO_TLS]).await.unwrap_err();
         assert_eq!((unopened.tried[0].phase, unopened.why.category.as_str()), (Phase::Handshake, "tls"));
+        assert_eq!(unopened.tried[0].tls_failure, Some(ResultType::ValidationFailure));
         assert_eq!(unopened.why.status.class(), 4, "it is put off");
     }
 }
@@ -92,22 +93,25 @@ async fn starttls_that_is_missing_or_refused_defers_where_tls_is_required() {
     let mut world = World::new();
     let unopened = met(&mut world, required(Trust::Anyone), &[plain]).await.unwrap_err();
     assert_eq!(unopened.why.status.to_string(), "4.7.4");
+    assert_eq!(unopened.tried[0].tls_failure, Some(ResultType::StarttlsNotSupported));
 
     let refused = "S: 220 mx\nC: EHLO us.example\nS: 250-mx\nS: 250 STARTTLS\nC: STARTTLS\nS: 454 4.7.0 not now\n";
     let mut world = World::new();
     let script = format!("{refused}C: QUIT\nS: 221 bye\nC closes");
     let unopened = met(&mut world, required(Trust::Roots), &[&script]).await.unwrap_err();
     assert_eq!((unopened.tried[0].phase, unopened.why.code), (Phase::StartTls, Some(454)));
+    assert_eq!(unopened.tried[0].tls_failure, Some(ResultType::StarttlsNotSupported));
 
     let mut world = World::new();
     let session = met(&mut world, Tls::Opportunistic, &[&format!("{refused}C closes")]).await.unwrap();
-    assert!(session.tls().is_none());
+    assert_eq!((session.tls(), session.tls_failure()), (None, Some(ResultType::StarttlsNotSupported)));
 }
 
 #[tokio::test]
 async fn never_is_never() {
     let mut world = World::new();
-    assert!(met(&mut world, Tls::Never, &[CLEAR]).await.unwrap().tls().is_none());
+    let session = met(&mut world, Tls::Never, &[CLEAR]).await.unwrap();
+    assert_eq!((session.tls(), session.tls_failure()), (None, None), "nobody wanted it");
 }
 
 #[tokio::test]
@@ -125,13 +129,18 @@ async fn roots_want_a_chain_a_name_and_a_date() {
     let session = met(&mut world, required(Trust::Roots), &[OFFERED]).await.unwrap();
     assert_eq!(session.tls().unwrap().verified, Verified::Roots);
 
-    for certificates in [Certificates::valid("other.example", 2020..2099), Certificates::valid(HOST, 2000..2001)] {
+    for (certificates, failure) in [
+        (Certificates::valid("other.example", 2020..2099), ResultType::CertificateHostMismatch),
+        (Certificates::valid(HOST, 2000..2001), ResultType::CertificateExpired),
+    ] {
         let mut world = World::with(certificates);
-        assert_eq!(met(&mut world, required(Trust::Roots), &[BROKEN_OFF]).await.unwrap_err().why.category, "tls");
+        let unopened = met(&mut world, required(Trust::Roots), &[BROKEN_OFF]).await.unwrap_err();
+        assert_eq!((unopened.why.category.as_str(), unopened.tried[0].tls_failure), ("tls", Some(failure)));
     }
     let mut world = World::new();
     world.around.tls = Arc::new(ClientTls::with_roots(Certificates::valid(HOST, 2020..2099).roots()).unwrap());
-    assert!(met(&mut world, required(Trust::Roots), &[BROKEN_OFF]).await.is_err());
+    let unopened = met(&mut world, required(Trust::Roots), &[BROKEN_OFF]).await.unwrap_err();
+    assert_eq!(unopened.tried[0].tls_failure, Some(ResultType::CertificateNotTrusted));
     let mut world = World::new();
     world.around.tls = Arc::new(ClientTls::with_roots(RootCertStore::empty()).unwrap());
     assert!(met(&mut world, required(Trust::Roots), &[BROKEN_OFF]).await.is_err());
@@ -232,6 +241,55 @@ async fn dane_ta_vouches_for_the_host_and_for_today() {
         trust => trust,
     };
     assert!(does(other(), named).await);
+}
+
+/// RFC 7672 8.1: a host that is an alias is asked for by the name at which its records were found.
+#[tokio::test]
+async fn dane_asks_for_the_name_that_has_the_records() {
+    let base = "host.provider.example";
+    let of = |names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|name| name.parse().unwrap()).collect();
+        move |c: &Certificates| match dane(&[(3, 1, 0, &key_of(&c.server))]) {
+            Trust::Dane { records, .. } => Trust::Dane { records, names: names.clone() },
+            trust => trust,
+        }
+    };
+    let asked = || Certificates::valid(base, 2020..2099).shown_to_who_asks_for(base);
+    assert!(does(asked(), of(&[base, HOST, "there.example"])).await);
+    let mut world = World::with(asked());
+    let tls = required(of(&[HOST, base])(&world.certificates));
+    assert!(met(&mut world, tls, &[BROKEN_OFF]).await.is_err(), "this server would show nothing to who asks otherwise");
+}
+
+/// RFC 8461 5: a policy in testing mode keeps nothing out, and its report says what it would have kept out.
+#[tokio::test]
+async fn a_session_with_anyone_can_be_held_to_the_roots_afterwards() {
+    for (name, years, failure) in [
+        (HOST, 2020..2099, None),
+        ("other.example", 2020..2099, Some(ResultType::CertificateHostMismatch)),
+        (HOST, 2000..2001, Some(ResultType::CertificateExpired)),
+    ] {
+        let mut world = World::with(Certificates::valid(name, years));
+        let session = met(&mut world, Tls::Opportunistic, &[OFFERED]).await.unwrap();
+        assert_eq!(session.failure_by_roots(&world.around), failure);
+    }
+    let mut world = World::new();
+    let session = met(&mut world, Tls::Never, &[CLEAR]).await.unwrap();
+    assert_eq!(session.failure_by_roots(&world.around), None);
+}
+
+#[tokio::test]
+async fn what_failed_on_the_way_to_a_session_is_told_with_it() {
+    let mut world = World::new();
+    let mut way = way(required(Trust::Anyone));
+    way.hosts.push(target("mx2.there.example", 20, required(Trust::Anyone)));
+    let there = world.serve(&[NO_TLS, OFFERED]);
+    let session = world.open(&way).await.unwrap();
+    assert_eq!((session.host().to_string().as_str(), session.tls_failure()), ("mx2.there.example", None));
+    let tried: Vec<_> = session.tried().iter().map(|tried| (tried.host.to_string(), tried.tls_failure)).collect();
+    assert_eq!(tried, [(HOST.to_owned(), Some(ResultType::ValidationFailure))]);
+    drop(session);
+    there.await.unwrap();
 }
 
 #[tokio::test]
