@@ -315,7 +315,7 @@ async fn what_expires_behind_a_suspension_comes_back_to_its_sender() {
     let house = world.open();
     says(&world, &["queue", "suspend", "far.example"]);
     house.sends(&["one@far.example"]);
-    reports(&home.message().await, "one@far.example", "failed", "5.4.7");
+    reports(&home.message().await, "one@far.example", "failed", "4.4.7");
     house.comes_to("one@far.example", "failed");
     assert_eq!(sink.connections(), 0);
 }
