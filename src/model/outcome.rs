@@ -17,7 +17,8 @@ pub struct Why {
     pub kind: Kind,
     /// What it is about, one word of the table of replies: `mailbox_full`, `spam`, `dns`.
     pub category: String,
-    /// RFC 3463; its class is 4 for what is put off and 5 for what is given up.
+    /// RFC 3463; its class is 4 for what is put off (and 4.4.7 for what was put off for too long), 5 for what is
+    /// given up.
     pub status: Status,
     /// What the remote answered, when it did.
     pub code: Option<u16>,
