@@ -12,6 +12,8 @@ mod sink;
 mod bounces;
 #[path = "delivery/crash.rs"]
 mod crash;
+#[path = "delivery/operators.rs"]
+mod operators;
 #[path = "delivery/peers.rs"]
 mod peers;
 #[path = "delivery/queue.rs"]

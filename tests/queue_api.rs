@@ -12,7 +12,7 @@ use gatepost::base::ready::Readiness;
 use gatepost::config::load::load_text;
 use gatepost::config::{Config, Environment};
 use gatepost::http::control::{self, OpenControl};
-use gatepost::http::destinations::{Order, Standing, Suspension};
+use gatepost::http::destinations::{Asked, Order, Standing, Suspension};
 use gatepost::http::explain::{About, Explained, Explanation, Outcome, Step};
 use gatepost::http::{Context, Queue, status};
 use gatepost::model::delivery::State;
@@ -169,8 +169,9 @@ fn context(ledger: &Arc<Ledger>, orders: &Arc<Mutex<Vec<(String, Order)>>>) -> C
             let stand = |name: &String| if name == "mx:slow.example" { suspended() } else { Standing::default() };
             names.iter().map(stand).collect()
         })),
-        steer: Some(Arc::new(move |name, order| {
-            heard.lock().unwrap().push((name, order));
+        steer: Some(Arc::new(move |Asked { destination, order, by }| {
+            assert!(!by.is_empty());
+            heard.lock().unwrap().push((destination, order));
             Box::pin(async { Ok(Standing { rate: Some("10/minute".into()), ..Standing::default() }) })
         })),
     };

@@ -31,5 +31,7 @@ pub mod queue;
 mod secrets;
 #[path = "store_both/statements.rs"]
 mod statements;
+#[path = "store_both/steering.rs"]
+mod steering;
 #[path = "store_both/waiting.rs"]
 mod waiting;

@@ -25,6 +25,11 @@ pub const AUTHORS_MAX: usize = 100;
 pub const SUBJECT_BYTES_MAX: usize = 512;
 pub const HEADER_ID_BYTES_MAX: usize = 998;
 
+/// Entities within entities that are opened to write a message in 7-bit lines, and parts of one message in all: real
+/// mail has ten and some hundred. Each level reads its bytes once more, and each part takes a place in a list.
+pub const MIME_DEPTH_MAX: usize = 30;
+pub const MIME_PARTS_MAX: usize = 10_000;
+
 /// What is quoted in a Received field of a name that is none.
 pub const HELLO_SHOWN_MAX: usize = 255;
 
@@ -542,6 +547,14 @@ pub const SITE_PAUSE_LONGEST: Duration = Duration::from_secs(600);
 pub const SITE_KEPT: Duration = Duration::from_secs(3_600);
 pub const SITES_SWEPT_EVERY: Duration = Duration::from_secs(60);
 
+/// Orders about destinations that are kept; each is a row that every node reads every few seconds.
+pub const STEERINGS_MAX: usize = 10_000;
+
+/// How often a node looks at what operators told the others, and counts what it has in memory; and how long an order
+/// that holds nothing any more is kept, so that all of them have seen it.
+pub const STEERINGS_EVERY: Duration = Duration::from_secs(2);
+pub const STEERINGS_KEPT: Duration = Duration::from_secs(24 * 3_600);
+
 /// How often a worker that waits for its turn looks whether something has changed.
 pub const TURN_LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -646,6 +659,9 @@ pub const LAST_TRY_BEFORE: Duration = Duration::from_secs(60);
 
 /// How long the slow recipient of the simulator takes: longer than a careless client waits.
 pub const SIMULATOR_SLOW: Duration = Duration::from_secs(10);
+
+/// A message up to this is written in 7-bit lines where its worker stands (a millisecond); a longer one beside it.
+pub const CONVERT_INLINE_BYTES_MAX: usize = 256 << 10;
 
 // --- reports ------------------------------------------------------------------------------------
 

@@ -49,7 +49,10 @@ declare! {
     counter Count FEED_FAILURES = "feed_failures_total": "Times that the queue could not be read.";
     counter Count TRIES_BROKEN = "tries_broken_total": "Tries that a fault of ours broke.";
     counter Count REPORTS_NOT_SENT = "reports_not_sent_total": "Delivery reports that could not be sent.";
+    counter Count MESSAGES_CONVERTED = "messages_converted_total": "Messages written in 7-bit lines for a host that takes nothing else, once for each try.";
     counter Count SITES_SLOWED = "sites_slowed_total": "Times that a receiver asked for less.";
+    gauge Count DESTINATIONS_SUSPENDED = "destinations_suspended": "Destinations that an operator has suspended.";
+    counter Count DESTINATIONS_STEERED = "destinations_steered_total": "Orders of operators about destinations, by which.";
     counter Count SITES_DOWN = "sites_down_total": "Times that no host of a destination could be reached.";
     gauge Bytes BODY_MEMORY = "smtp_body_bytes": "Memory taken by bodies that are being received.";
     gauge Count LIMIT_BUCKETS = "limit_buckets": "Limits of which something is spent, as counted every few seconds.";

@@ -127,7 +127,7 @@ pub enum Queue {
         #[arg(long)]
         json: bool,
     },
-    /// Bound how many messages a destination is sent, until the daemon restarts.
+    /// Bound how many messages a destination is sent, instead of what it and the configuration say.
     Rate {
         /// Like gmail.com, mx:gmail.com or relay:upstream.
         destination: String,

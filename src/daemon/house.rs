@@ -3,6 +3,7 @@
 use super::build::Prepared;
 use super::doors::OpenDoor;
 use super::happenings::StoreAnswers;
+use super::way_out::WayOut;
 use crate::base::clock::{Clock, Time};
 use crate::base::limits;
 use crate::base::observe::Happening;
@@ -19,7 +20,7 @@ use crate::store::Store;
 use crate::store::writer::Health;
 use crate::submit::login::Logins;
 use arc_swap::ArcSwap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What readiness is made of.
 pub const STORE: &str = "store";
@@ -39,6 +40,8 @@ pub struct House {
     pub limits: Limits,
     pub directory: Arc<DirectoryHandle>,
     pub logins: Arc<Logins>,
+    /// Set once, when the store is open.
+    pub way_out: OnceLock<Arc<WayOut>>,
     started_at: Time,
     doors: Mutex<Vec<OpenDoor>>,
     last_reload: Mutex<LastReload>,
@@ -77,6 +80,7 @@ impl House {
             origin,
             readiness,
             shutdown: Shutdown::default(),
+            way_out: OnceLock::new(),
             started_at: now,
             doors: Mutex::new(Vec::new()),
             last_reload: Mutex::default(),
@@ -208,6 +212,7 @@ impl House {
             },
             store: self.store_status(),
             directory: self.directory_status(),
+            delivery: self.way_out.get().map(|way_out| way_out.status()),
             listeners: self.doors().iter().map(listener_status).collect(),
         }
     }

@@ -14,6 +14,7 @@ mod house;
 mod lock;
 pub mod master_key;
 mod notify;
+mod operate;
 pub mod privilege;
 mod quickstart;
 mod reload;

@@ -9,7 +9,7 @@ use super::house::{House, LISTENERS};
 use super::master_key::{self, Provenance};
 use super::reload::Reloader;
 use super::way_out::WayOut;
-use super::{NotStarted, drain, explain, notify, welcome};
+use super::{NotStarted, drain, explain, notify, operate, welcome};
 use crate::base::backoff::Backoff;
 use crate::base::budget::Budget;
 use crate::base::clock::Clock;
@@ -85,13 +85,14 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
     tokio::spawn(tend::save_limits(house.limits.clone(), store.clone(), house.shutdown.clone()));
     let way_out = Arc::new(WayOut::open(&house, &store, &lease, &resolver).await?);
+    // Both are set here alone, and once.
+    let _ = house.way_out.set(way_out.clone());
     let queue = http::Queue {
         ledger: way_out.ledger.clone(),
-        explain: explain::explainer(house.clone(), resolver.clone()),
-        stand: None,
-        steer: None,
+        explain: explain::explainer(house.clone(), way_out.clone()),
+        stand: Some(operate::stand(way_out.clone())),
+        steer: Some(operate::steer(way_out.clone())),
     };
-    // It is set here alone, and once.
     let _ = http.queue.set(queue);
     let smtp_context =
         smtp_context(&house, &way_out.ledger, (&certificates, &resolver), &prepared.config.server.data_dir);

@@ -29,7 +29,8 @@ use std::time::Duration;
 
 pub struct WayOut {
     pub ledger: Arc<Ledger>,
-    running: Running,
+    pub running: Running,
+    pub finder: Finder,
     own: Arc<ArcSwap<Own>>,
 }
 
@@ -74,8 +75,15 @@ impl WayOut {
         let found = ledger.ready.space.clone();
         let shutdown = house.shutdown.clone();
         tokio::spawn(tend::heartbeat(store.clone(), lease.clone(), pulse.clone(), found, shutdown.clone()));
-        let parts = Parts { ledger: ledger.clone(), finder, around, replies: house.replies.clone(), pulse, shutdown };
-        Ok(Self { ledger, running: Dispatch::start(parts), own })
+        let parts = Parts {
+            ledger: ledger.clone(),
+            finder: finder.clone(),
+            around,
+            replies: house.replies.clone(),
+            pulse,
+            shutdown,
+        };
+        Ok(Self { ledger, running: Dispatch::start(parts), finder, own })
     }
 
     /// What waits goes by the new configuration from its next try on.

@@ -101,14 +101,11 @@ impl Worker {
         };
         let (sender, params) = (&mail.message.sender, &mail.params);
         let parcel = Parcel { sender, params, recipients: &recipients, message: &mail.prepared, record };
-        if let Err(why) = session.fits(&parcel) {
-            let told = self.told(&session, None, trying.began);
-            trying.skip.push(session.host().clone());
-            trying.last = Some(trying.items.iter().map(|_| ended(judged_misfit(&why), &told, None)).collect());
-            // Others of the site may fit: it is kept until another host is needed.
-            self.session = Some(session);
-            return;
-        }
+        let form = match dispatch.form_for(&session, &parcel, &mail).await {
+            Ok(form) => form,
+            Err(why) => return self.skip_host(session, &why, trying),
+        };
+        let parcel = form.of(parcel);
         // From the final dot on nobody may take it back; before it, at the end of the day, it goes back at once.
         let finishing = AtomicBool::new(false);
         let may_finish = || {
@@ -122,6 +119,15 @@ impl Worker {
             () = dispatch.interrupted(&finishing) => return trying.give_back(settled),
         };
         self.conclude(session, transacted, trying, settled).await;
+    }
+
+    /// This host cannot take it; another may.
+    fn skip_host(&mut self, session: Session, why: &Why, trying: &mut Trying) {
+        let told = self.told(&session, None, trying.began);
+        trying.skip.push(session.host().clone());
+        trying.last = Some(trying.items.iter().map(|_| ended(judged_misfit(why), &told, None)).collect());
+        // Others of the site may fit: it is kept until another host is needed.
+        self.session = Some(session);
     }
 
     async fn conclude(
@@ -287,7 +293,8 @@ fn is_done(judged: &Judgement) -> bool {
     judged.outcome == Outcome::Done
 }
 
-/// What a message needs and no host has, is a reason for ever: RFC 1870 6.1, RFC 6531 3.5, RFC 8689 4.2.1.
+/// What a message needs and no host has, is a reason for ever: RFC 1870 6.1, RFC 6152 3, RFC 6531 3.5,
+/// RFC 8689 4.2.1.
 fn judged_misfit(why: &Why) -> Outcome {
     Outcome::Never(why.clone())
 }

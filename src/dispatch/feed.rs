@@ -9,13 +9,14 @@ use crate::base::id::MessageId;
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::base::shutdown::Phase;
+use crate::deliver::outcome::network;
 use crate::mail::status::Status;
 use crate::model::delivery::{Claim, Delivery, State};
 use crate::model::message::Message;
 use crate::model::outcome::{Blame, Kind, Outcome, Why};
-use crate::queue::details;
 use crate::queue::fair::Rank;
 use crate::queue::ready::{Item, Mail, Place, Stream};
+use crate::queue::{details, schedule};
 use crate::store::queue::Lane;
 use crate::store::{Change, StoreError};
 use std::collections::{HashMap, HashSet};
@@ -139,10 +140,16 @@ fn seat(dispatch: &Dispatch, stream: &Stream, rows: Vec<Delivery>, is_full: bool
     let mut seen = HashSet::new();
     for delivery in rows {
         seen.insert(delivery.destination.clone());
-        if stay.contains(&delivery.destination) {
+        // What expired meanwhile only ends, and its sender hears of it: no suspension keeps it from that.
+        let is_over = schedule::is_expired(now, delivery.expires_at);
+        if stay.contains(&delivery.destination) && !is_over {
             continue;
         }
-        match ready.claimed(&delivery.destination, &delivery.tenant, now) {
+        let place = match is_over {
+            true => ready.claimed_at_its_end(&delivery.destination, &delivery.tenant),
+            false => ready.claimed(&delivery.destination, &delivery.tenant, now),
+        };
+        match place {
             Some(place) => seated.push(Seated { delivery, place }),
             None => {
                 stay.insert(delivery.destination);
@@ -209,6 +216,10 @@ impl Dispatch {
         }
         for Seated { delivery, place } in seated {
             match mails.get(&delivery.message) {
+                Some(Read::Mail(mail)) if schedule::is_expired(self.now(), delivery.expires_at) => {
+                    let end = End::Untried(network::expired(None, delivery.created_at));
+                    settled.push(Settled { delivery, mail: Some(mail.clone()), end, place: Some(place) });
+                }
                 Some(Read::Mail(mail)) => match self.ledger.course(&delivery, &mail.message, &mail.params) {
                     Some(course) => {
                         let item = Item { delivery, mail: mail.clone(), course, place };
@@ -261,7 +272,7 @@ impl Dispatch {
         if !room.grow_to(prepared.len()) {
             return Read::NoRoom;
         }
-        Read::Mail(Arc::new(Mail { message, params, prepared: Arc::new(prepared), room }))
+        Read::Mail(Arc::new(Mail::new(message, params, Arc::new(prepared), room)))
     }
 
     /// A delivery whose message is not there. It keeps its place until that is on disk.

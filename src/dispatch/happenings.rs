@@ -4,12 +4,14 @@ use super::settle::Try;
 use crate::base::clock::Time;
 use crate::base::id::{DeliveryId, MessageId};
 use crate::base::metrics::{
-    DELIVERIES_SETTLED, DELIVERY_SECONDS, FEED_FAILURES, REPORTS_NOT_SENT, SETTLE_FAILURES, SITES_DOWN, SITES_SLOWED,
-    TRIES_BROKEN,
+    DELIVERIES_SETTLED, DELIVERY_SECONDS, DESTINATIONS_STEERED, FEED_FAILURES, MESSAGES_CONVERTED, REPORTS_NOT_SENT,
+    SETTLE_FAILURES, SITES_DOWN, SITES_SLOWED, TRIES_BROKEN,
 };
 use crate::base::observe::Happening;
 use crate::model::delivery::{Delivery, State};
+use crate::model::host::Host;
 use crate::model::outcome::Why;
+use crate::model::steering::{ByHand, Order, Steering};
 use crate::smtp::reply::Reply;
 use crate::store::StoreError;
 
@@ -43,6 +45,20 @@ impl Happening for DeliverySettled<'_> {
                 tracing::info!(%message, delivery = %id, %recipient, state, attempts, host, tls, blame, category, why = %why.text, took_ms, "delivery");
             }
         }
+    }
+}
+
+/// A host does not take the message as it is, and is given it in 7-bit lines.
+pub(super) struct MessageConverted<'a> {
+    pub message: &'a MessageId,
+    pub host: &'a Host,
+}
+
+impl Happening for MessageConverted<'_> {
+    fn record(self) {
+        let Self { message, host } = self;
+        metrics::counter!(MESSAGES_CONVERTED).increment(1);
+        tracing::debug!(%message, %host, "sent in 7-bit lines");
     }
 }
 
@@ -141,6 +157,60 @@ impl Happening for SiteSlowed<'_> {
             None => tracing::warn!(site, rate, why, "sending more slowly"),
             Some(until) => tracing::warn!(site, %until, why, "sending nothing there for a while"),
         }
+    }
+}
+
+/// An operator said how a destination is to be treated.
+pub(super) struct DestinationSteered<'a> {
+    pub destination: &'a str,
+    pub order: &'a Order,
+    pub by: &'a str,
+}
+
+impl Happening for DestinationSteered<'_> {
+    fn record(self) {
+        let Self { destination, order, by } = self;
+        let word = match order {
+            Order::Suspend { .. } => "suspend",
+            Order::Resume => "resume",
+            Order::Rate(_) => "rate",
+        };
+        metrics::counter!(DESTINATIONS_STEERED, "order" => word).increment(1);
+        tracing::info!(destination, order = word, by, "an operator's order");
+    }
+}
+
+/// What operators said of a destination holds here from now on, whichever node they told.
+pub(super) struct SteeringInForce<'a> {
+    pub destination: &'a str,
+    /// None: nothing any more.
+    pub steering: Option<&'a Steering>,
+    pub now: Time,
+}
+
+impl Happening for SteeringInForce<'_> {
+    fn record(self) {
+        let Self { destination, steering, now } = self;
+        let rate = steering.and_then(|steering| steering.rate).map(|rate| rate.to_string());
+        match steering.and_then(|steering| steering.suspension(now)) {
+            None => tracing::info!(destination, rate, "the destination is open by order"),
+            Some(ByHand { until, reason, .. }) => {
+                let until = until.map(|until| until.to_string());
+                tracing::warn!(destination, rate, until, reason, "the destination is suspended by order");
+            }
+        }
+    }
+}
+
+/// What operators asked of other nodes could not be read.
+pub(super) struct OrdersUnread<'a> {
+    pub error: &'a StoreError,
+}
+
+impl Happening for OrdersUnread<'_> {
+    fn record(self) {
+        let Self { error } = self;
+        tracing::warn!(%error, "the orders of operators could not be read; going by the last ones");
     }
 }
 

@@ -9,8 +9,11 @@ mod attempt;
 mod capture;
 mod desk;
 mod feed;
+mod form;
 mod happenings;
 pub mod learned;
+mod lookup;
+pub mod operate;
 mod routes;
 mod settle;
 mod site;
@@ -29,10 +32,12 @@ use crate::model::outcome::Why;
 use crate::outward::Outward;
 use crate::queue::ledger::Ledger;
 use crate::queue::pulse::Pulse;
-use crate::queue::ready::Item;
+use crate::queue::ready::{Cause, Item, Shut};
 use crate::queue::settings::Settings;
 use arc_swap::{ArcSwap, Guard};
 use learned::TlsCounts;
+pub use lookup::{Looked, Lookup, Routed, Takes, Terms};
+use operate::Orders;
 use settle::{End, Inbox, Settled, Settler};
 use site::{Site, Sites};
 use staff::Staff;
@@ -60,6 +65,7 @@ pub struct Dispatch {
     lookups: Semaphore,
     settler: Settler,
     tls_counts: TlsCounts,
+    orders: Orders,
     /// Rung when nothing more will be handed to the clerk.
     closing: Bell,
 }
@@ -94,9 +100,10 @@ impl Dispatch {
         let (dispatch, inbox) = Self::new(parts);
         let dispatch = Arc::new(dispatch);
         let mut tasks = Tasks::default();
-        tasks.others.spawn(feed::feed(dispatch.clone()));
+        tasks.others.spawn(dispatch.clone().begin());
         tasks.others.spawn(routes::look_up(dispatch.clone()));
         tasks.others.spawn(dispatch.clone().sweep());
+        tasks.others.spawn(dispatch.clone().follow_orders());
         tasks.staff.spawn(Staff::new(dispatch.clone()).run());
         tasks.clerk.spawn(settle::keep_books(dispatch.clone(), inbox));
         Running { dispatch, tasks: Mutex::new(tasks) }
@@ -120,9 +127,18 @@ impl Dispatch {
             lookups: Semaphore::new(limits::LOOKUPS_AT_ONCE),
             settler,
             tls_counts: TlsCounts::default(),
+            orders: Orders::new(),
             closing: Bell::default(),
         };
         (dispatch, inbox)
+    }
+
+    /// Nothing is taken out of the store, and so nothing comes in beside it, before it is known what operators let
+    /// out.
+    async fn begin(self: Arc<Self>) {
+        if self.learn_orders().await {
+            feed::feed(self).await;
+        }
     }
 
     fn now(&self) -> Time {
@@ -152,16 +168,21 @@ impl Dispatch {
     /// No host of a site can be reached: nothing of it is tried before then, and what waits in memory for it
     /// hears the same.
     async fn shut(&self, site: &Site, until: Time, why: &Why) {
-        for destination in site.destinations() {
-            self.ledger.ready.shut(&destination, Some(until));
-        }
-        self.put_off(site.lane.drain(), until, why).await;
+        self.close(site, until, why, Cause::Unreachable).await;
     }
 
     /// A site asked for a pause.
     async fn suspend(&self, site: &Site, until: Time, why: &Why) {
         site.suspend(until, &why.text, self.now());
-        self.shut(site, until, why).await;
+        self.close(site, until, why, Cause::Throttled).await;
+    }
+
+    async fn close(&self, site: &Site, until: Time, why: &Why, cause: Cause) {
+        let shut = Shut { until, cause, why: why.text.clone() };
+        for destination in site.destinations() {
+            self.ledger.ready.shut(&destination, Some(shut.clone()));
+        }
+        self.put_off(site.lane.drain(), until, why).await;
     }
 
     async fn put_off(&self, items: Vec<Item>, until: Time, why: &Why) {
@@ -191,6 +212,8 @@ impl Dispatch {
             let now = self.now();
             self.ledger.ready.sweep(now);
             self.sites.sweep(now);
+            // What came in behind a shut that is over by now has nobody who calls for it.
+            self.sites.list().iter().filter(|site| !site.lane.is_empty()).for_each(|site| site.lane.call());
             self.save_tls_counts().await;
         }
     }

@@ -2,13 +2,16 @@
 //! which it is sent there, and the count of the workers that send it.
 
 use super::happenings::{SiteDown, SiteSlowed};
+pub(super) use super::lookup::Takes;
+use super::lookup::Terms;
 use crate::base::clock::Time;
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::deliver::outcome::Action;
 use crate::deliver::way::Way;
 use crate::model::outcome::Why;
-use crate::policy::pace::{Bounds, Pace, Snapshot};
+use crate::model::rate::Rate;
+use crate::policy::pace::{Pace, Snapshot};
 use crate::queue::lane::{Calls, Lane};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,8 +22,7 @@ pub(super) struct Site {
     pub name: String,
     pub kind: Kind,
     pub lane: Arc<Lane>,
-    /// Recipients of one message in one transaction, at most.
-    pub recipients_max: usize,
+    pub terms: Terms,
     state: Mutex<State>,
 }
 
@@ -36,20 +38,13 @@ pub(super) struct Away {
     pub takes: Takes,
 }
 
-/// What it means when such a site has taken a mail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Takes {
-    /// It will send it on: `Sent`.
-    Over,
-    /// It is the recipient's own: `Delivered`.
-    For,
-}
-
 struct State {
     workers: u32,
     /// Workers that have taken nothing yet.
     fresh: u32,
     pace: Pace,
+    /// What an operator ordered, instead of the pace.
+    ordered: Option<Rate>,
     /// Destinations that lead here: what is shut with it.
     destinations: BTreeSet<String>,
     /// How often in a row no host could be reached.
@@ -97,36 +92,35 @@ pub(super) enum Turn {
 }
 
 impl Site {
-    pub fn new(
-        name: String,
-        kind: Kind,
-        calls: &Arc<Calls>,
-        bounds: Bounds,
-        recipients_max: usize,
-        now: Time,
-    ) -> Arc<Self> {
+    pub fn new(name: String, kind: Kind, calls: &Arc<Calls>, terms: Terms, now: Time) -> Arc<Self> {
         let state = State {
             workers: 0,
             fresh: 0,
-            pace: Pace::new(bounds, now),
+            pace: Pace::new(terms.bounds(), now),
+            ordered: None,
             destinations: BTreeSet::new(),
             failures: 0,
             worked_at: Time::default(),
             used_at: now,
         };
-        Arc::new(Self { name, kind, lane: Lane::new(calls), recipients_max, state: Mutex::new(state) })
+        Arc::new(Self { name, kind, lane: Lane::new(calls), terms, state: Mutex::new(state) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A destination that leads here.
-    pub fn serves(&self, destination: &str) {
+    /// A destination that leads here. One that an operator has spoken of is never one too many.
+    pub fn serves(&self, destination: &str, is_spoken_of: bool) {
         let mut state = self.state();
-        if state.destinations.len() < limits::SITE_DESTINATIONS_MAX && !state.destinations.contains(destination) {
+        let has_room = state.destinations.len() < limits::SITE_DESTINATIONS_MAX || is_spoken_of;
+        if has_room && !state.destinations.contains(destination) {
             state.destinations.insert(destination.to_owned());
         }
+    }
+
+    pub fn is_for(&self, destination: &str) -> bool {
+        self.state().destinations.contains(destination)
     }
 
     pub fn destinations(&self) -> Vec<String> {
@@ -213,17 +207,42 @@ impl Site {
         self.lane.stir();
     }
 
+    /// An operator lets it go on, whatever its servers said or did.
     pub fn resume(&self, now: Time) {
-        self.state().pace.resume(now);
+        let mut state = self.state();
+        state.pace.resume(now);
+        state.failures = 0;
+        drop(state);
         self.lane.call();
     }
 
-    pub fn set_rate(&self, rate: Option<f64>, now: Time) {
+    /// What operators ordered; none: what the servers and the configuration say.
+    pub fn set_rate(&self, rate: Option<Rate>, now: Time) {
         let mut state = self.state();
-        match rate {
-            Some(rate) => state.pace.set_rate(rate, now),
-            None => state.pace.clear(now),
+        if state.ordered == rate {
+            return;
         }
+        state.ordered = rate;
+        match rate {
+            Some(rate) => state.pace.set_rate(rate.per_second(), now),
+            None => state.pace.unset_rate(now),
+        }
+        drop(state);
+        self.lane.call();
+    }
+
+    pub fn ordered(&self) -> Option<Rate> {
+        self.state().ordered
+    }
+
+    /// Recipients of one message in one transaction, at most.
+    pub fn recipients_max(&self) -> usize {
+        self.terms.recipients as usize
+    }
+
+    /// Workers here: each has a connection, or is about to.
+    pub fn workers(&self) -> u32 {
+        self.state().workers
     }
 
     pub fn snapshot(&self, now: Time) -> Snapshot {
@@ -257,8 +276,7 @@ impl Sites {
     }
 
     pub fn of_destination(&self, destination: &str) -> Vec<Arc<Site>> {
-        let serves = |site: &&Arc<Site>| site.state().destinations.contains(destination);
-        self.all().values().filter(serves).cloned().collect()
+        self.all().values().filter(|site| site.is_for(destination)).cloned().collect()
     }
 
     pub fn list(&self) -> Vec<Arc<Site>> {

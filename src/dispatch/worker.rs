@@ -56,7 +56,7 @@ impl Worker {
                 Turn::Suspended => return None,
                 Turn::At(slot) => self.wait_for_turn(slot.since(now)).await,
                 Turn::Now => {
-                    let items = self.site.lane.try_take(self.site.recipients_max);
+                    let items = self.site.lane.try_take(self.site.recipients_max());
                     self.hired.has_begun();
                     if !items.is_empty() {
                         return Some(items);
@@ -152,12 +152,13 @@ fn broken(held: Vec<Delivery>, now: Time) -> Vec<Settled> {
 }
 
 impl Dispatch {
-    /// Sorts out what need not be tried: its time is over, or what it needs is gone.
+    /// Sorts out what need not be tried: its destination is suspended, its time is over, or what it needs is gone.
     fn check(&self, items: Vec<Item>) -> (Vec<Item>, Vec<Settled>) {
         let (now, directory) = (self.now(), self.ledger.directory.load());
         let (mut good, mut over) = (Vec::with_capacity(items.len()), Vec::new());
         for item in items {
             match super::standing::check(&item, &directory, now) {
+                None if self.is_suspended(&item) => over.push(Settled::new(item, End::GivenBack)),
                 None => good.push(item),
                 Some(outcome) => over.push(Settled::new(item, End::Untried(outcome))),
             }

@@ -91,8 +91,9 @@ pub struct Host {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preference: Option<u16>,
     pub port: u16,
-    /// `none`, `opportunistic`, `required`, `verified`, `dane`.
-    pub tls: String,
+    /// `none`, `opportunistic`, `required`, `verified`, `dane`; absent of a host that is not tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<&'static str>,
     pub addresses: Vec<String>,
     /// Why it is not tried, when it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,12 +103,12 @@ pub struct Host {
 impl Explanation {
     /// What is done about its destination right now.
     pub fn add(&mut self, standing: &Standing) {
+        if let (Some(rate), Some(by)) = (&standing.rate, &standing.rate_by) {
+            let why = standing.slowed.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            self.steps.push(Step::new(About::Destination, format!("at the moment it is sent {rate}, by {by}{why}")));
+        }
         let Some(suspension) = &standing.suspended else { return };
-        let until =
-            suspension.until.as_ref().map_or("until it is resumed".to_owned(), |until| format!("until {until}"));
-        let why = suspension.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        let text = format!("it is suspended {until} by {}{why}", suspension.by);
-        self.steps.push(Step::new(About::Destination, text));
+        self.steps.push(Step::new(About::Destination, format!("it is {suspension}")));
         if self.outcome == Outcome::Sent {
             self.outcome = Outcome::Waits;
         }

@@ -184,6 +184,7 @@ mod tests {
             },
             store: status::Store { engine: "sqlite".into(), state: "up".into(), reason: None },
             directory: Default::default(),
+            delivery: None,
             listeners: vec![],
         };
         Context {

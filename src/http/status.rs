@@ -16,6 +16,8 @@ pub struct Status {
     pub config: Config,
     pub store: Store,
     pub directory: Directory,
+    /// None while the store is being opened: nothing is delivered before.
+    pub delivery: Option<Delivery>,
     pub listeners: Vec<Listener>,
 }
 
@@ -58,6 +60,21 @@ pub struct Directory {
     pub relays: usize,
     pub mailboxes: usize,
     pub routes: usize,
+}
+
+/// The way out, in a few numbers.
+#[derive(Clone, Debug, Serialize)]
+pub struct Delivery {
+    /// Deliveries that wait in memory or are being tried, and the most there may be.
+    pub in_memory: usize,
+    pub in_memory_max: usize,
+    /// Receiving sites that are being sent to, and the connections to all of them.
+    pub sites: usize,
+    pub connections: u32,
+    /// Since when the oldest mail is due that waits for its turn in the store (RFC 3339); none when nothing does.
+    pub oldest_due_at: Option<String>,
+    /// Destinations that an operator has suspended.
+    pub suspended: usize,
 }
 
 #[derive(Clone, Debug, Serialize)]

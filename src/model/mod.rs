@@ -20,6 +20,7 @@ pub mod rate;
 pub mod relay;
 pub mod route;
 pub mod source;
+pub mod steering;
 pub mod suppression;
 pub mod tenant;
 pub mod tls_report;

@@ -41,6 +41,12 @@ impl Per {
     }
 }
 
+impl Rate {
+    pub fn per_second(self) -> f64 {
+        f64::from(self.count) / self.per.duration().as_secs_f64()
+    }
+}
+
 /// Where a list of rates has a second one for the same time, if it does: only the smaller would ever be
 /// felt, so one of them was meant for another.
 pub fn second_of_a_kind(rates: &[Rate]) -> Option<usize> {

@@ -148,16 +148,20 @@ impl Pace {
         self.slot = self.slot.min(now);
     }
 
-    /// An operator's rate; never above what the rule allows.
+    /// An operator's rate; never above what the rule allows, and below the floor if he says so.
     pub fn set_rate(&mut self, rate: f64, now: Time) {
         self.grow(now);
         let rate = if rate.is_finite() { rate } else { self.bounds.rate_max };
-        self.set = Some(rate.clamp(self.bounds.rate_min, self.bounds.rate_max));
+        self.set = Some(rate.clamp(RATE_LEAST.min(self.bounds.rate_max), self.bounds.rate_max));
+        // Not at the pace that was: what was taken before counts for its own time only.
+        self.slot = self.slot.min(now.plus(self.interval()));
     }
 
-    /// Forget everything: as new.
-    pub fn clear(&mut self, now: Time) {
-        *self = Self::new(self.bounds, now);
+    /// No operator's rate any more; what the site has taught us stays.
+    pub fn unset_rate(&mut self, now: Time) {
+        self.grow(now);
+        self.set = None;
+        self.slot = self.slot.min(now.plus(self.interval()));
     }
 
     /// When the next message may begin: now, or later. Whether that is too late for it, its queue knows.
@@ -288,10 +292,12 @@ fn calm_after(took: Duration) -> Duration {
     took * 4
 }
 
+/// One a day: the slowest that can be said.
+const RATE_LEAST: f64 = 1.0 / 86_400.0;
+
 impl Bounds {
     /// Whatever a rule says, there is a floor above zero and a ceiling above the floor.
     fn sane(self) -> Self {
-        const RATE_LEAST: f64 = 1.0 / 3_600.0;
         const RATE_MOST: f64 = 1_000_000.0;
         let finite = |rate: f64, or: f64| if rate.is_finite() { rate } else { or };
         let rate_max = finite(self.rate_max, RATE_MOST).clamp(RATE_LEAST, RATE_MOST);

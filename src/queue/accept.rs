@@ -167,7 +167,7 @@ fn seat(
         delivery.lease = Some(seating.lease.clone());
         let mail = mail.get_or_insert_with(|| {
             let room = room.take().unwrap_or_else(|| seating.ready.room.share());
-            Arc::new(Mail { message: message.clone(), params: params.clone(), prepared: prepared.clone(), room })
+            Arc::new(Mail::new(message.clone(), params.clone(), prepared.clone(), room))
         });
         seated.push(Seated { delivery: delivery.clone(), mail: mail.clone(), place });
     }

@@ -58,6 +58,18 @@ impl Course {
         }
     }
 
+    /// The same question without making the text: it is asked of every course there is.
+    pub fn leads_to(&self, destination: &str) -> bool {
+        match (&self.end, destination.split_once(':')) {
+            (End::Mx(domain), Some(("mx", name))) => domain.as_str() == name,
+            (End::Relay(_, relay), Some(("relay", name))) => relay.as_str() == name,
+            (End::Mailbox(_, mailbox), Some(("local", name))) => mailbox.as_str() == name,
+            (End::Store, Some(("local", name))) => name == "store",
+            (End::Sandbox, _) => destination == "sandbox",
+            (End::Mx(_) | End::Relay(..) | End::Mailbox(..) | End::Store, _) => false,
+        }
+    }
+
     /// None when the destination in the row is none that we know.
     pub fn of(
         delivery: &Delivery,

@@ -113,6 +113,24 @@ impl<T> Fair<T> {
         taken
     }
 
+    /// Those that are like this, in no order that matters; the others keep their turns.
+    pub fn pull(&mut self, is_meant: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut pulled = Vec::new();
+        for streams in self.tenants.values_mut() {
+            for queue in [&mut streams.first, &mut streams.later] {
+                if queue.iter().any(&is_meant) {
+                    let (out, stay) = std::mem::take(queue).into_iter().partition::<Vec<_>, _>(&is_meant);
+                    pulled.extend(out);
+                    queue.extend(stay);
+                }
+            }
+        }
+        self.tenants.retain(|_, streams| !streams.is_empty());
+        self.turns.retain(|tenant| self.tenants.contains_key(tenant));
+        self.len -= pulled.len();
+        pulled
+    }
+
     /// Everything, in no order that matters: the way is closed.
     pub fn drain(&mut self) -> Vec<T> {
         self.turns.clear();
@@ -190,6 +208,31 @@ mod tests {
                 left[served] -= 1;
             }
             prop_assert!(left.iter().all(|n| *n == 0) && fair.is_empty());
+        }
+
+        #[test]
+        fn pulling_some_out_leaves_the_others_in_their_order(
+            pushes in prop::collection::vec((0..3usize, any::<bool>()), 0..50),
+        ) {
+            let (mut fair, mut without, who) = (Fair::default(), Fair::default(), tenants(3));
+            for (n, (tenant, first)) in pushes.iter().enumerate() {
+                let rank = if *first { Rank::First } else { Rank::Later };
+                fair.push(&who[*tenant], rank, n);
+                if n % 3 > 0 {
+                    without.push(&who[*tenant], rank, n);
+                }
+            }
+            let mut pulled = fair.pull(|n| n % 3 == 0);
+            pulled.sort_unstable();
+            prop_assert_eq!(pulled, (0..pushes.len()).step_by(3).collect::<Vec<_>>());
+            prop_assert_eq!(fair.len(), without.len());
+            let mut left: Vec<usize> = std::iter::from_fn(|| one(&mut fair)).collect();
+            let mut want: Vec<usize> = std::iter::from_fn(|| one(&mut without)).collect();
+            // Whose turn is first may differ; of each tenant's the order may not.
+            left.sort_by_key(|n| (pushes[*n].0, !pushes[*n].1));
+            want.sort_by_key(|n| (pushes[*n].0, !pushes[*n].1));
+            prop_assert_eq!(left, want);
+            prop_assert!(fair.is_empty() && fair.turns.is_empty());
         }
 
         #[test]

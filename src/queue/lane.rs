@@ -147,6 +147,11 @@ impl Lane {
         self.state().fair.drain()
     }
 
+    /// What waits and is like this; the rest keeps its order.
+    pub fn pull(&self, is_meant: impl Fn(&Item) -> bool) -> Vec<Item> {
+        self.state().fair.pull(is_meant)
+    }
+
     /// Closes it if nothing waits.
     pub fn close_if_empty(&self) -> bool {
         let mut state = self.state();

@@ -12,12 +12,13 @@ use crate::base::clock::Time;
 use crate::base::id::TenantId;
 use crate::base::limits;
 use crate::base::wake::Bell;
+use crate::mail::encode::Unconvertible;
 use crate::mail::envelope::MailParams;
 use crate::model::delivery::Delivery;
 use crate::model::message::Message;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A message in memory, for all its deliveries here.
 pub struct Mail {
@@ -26,6 +27,50 @@ pub struct Mail {
     pub prepared: Arc<Vec<u8>>,
     /// What it holds of the memory for mail, until its last delivery is done.
     pub room: Share,
+    converted: OnceLock<Result<Converted, Unconvertible>>,
+}
+
+/// A message with all its bodies in lines of ASCII.
+struct Converted {
+    bytes: Arc<Vec<u8>>,
+    _room: Share,
+}
+
+impl Mail {
+    pub fn new(message: Message, params: MailParams, prepared: Arc<Vec<u8>>, room: Share) -> Self {
+        Self { message, params, prepared, room, converted: OnceLock::new() }
+    }
+
+    /// What came of it when it was written in lines of ASCII; none when nobody did, or it was not kept.
+    pub fn converted(&self) -> Option<Result<Arc<Vec<u8>>, Unconvertible>> {
+        self.converted.get().map(|made| made.as_ref().map(|converted| converted.bytes.clone()).map_err(|why| *why))
+    }
+
+    /// Keeps what came of that for the next who needs it, if there is room; none made is the message itself.
+    pub fn keep_converted(
+        &self,
+        made: Result<Option<Vec<u8>>, Unconvertible>,
+        room: &Budget,
+    ) -> Result<Arc<Vec<u8>>, Unconvertible> {
+        let mut share = room.share();
+        let made = made.map(|bytes| match bytes {
+            None => (self.prepared.clone(), true),
+            Some(bytes) => {
+                let has_room = share.grow_to(bytes.len());
+                (Arc::new(bytes), has_room)
+            }
+        });
+        let kept = match &made {
+            Ok((_, false)) => None,
+            Ok((bytes, true)) => Some(Ok(Converted { bytes: bytes.clone(), _room: share })),
+            Err(why) => Some(Err(*why)),
+        };
+        if let Some(kept) = kept {
+            // Two may have made it at the same time: one of them is kept.
+            let _ = self.converted.set(kept);
+        }
+        made.map(|(bytes, _)| bytes)
+    }
 }
 
 /// A delivery that is leased to us, and not settled yet.
@@ -94,8 +139,35 @@ struct Behind {
 #[derive(Default)]
 struct Destination {
     places: usize,
-    /// Nothing is sent there before this.
-    shut_until: Option<Time>,
+    /// What its servers did.
+    shut: Option<Shut>,
+    /// What an operator said: nothing before this.
+    suspended_until: Option<Time>,
+}
+
+/// Nothing is sent to a destination for a while, because of its servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shut {
+    pub until: Time,
+    pub cause: Cause,
+    pub why: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// They asked for a pause.
+    Throttled,
+    /// None of them could be reached.
+    Unreachable,
+}
+
+impl Cause {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Unreachable => "unreachable",
+        }
+    }
 }
 
 /// How far a course is looked up.
@@ -141,7 +213,7 @@ impl Ready {
         let max = self.max.load(Ordering::Relaxed);
         let mut counts = self.counts();
         let may = counts.surveyed && counts.is_caught_up(destination, stream);
-        if may && counts.take(max, destination, &stream.tenant, now) {
+        if may && counts.take(max, destination, &stream.tenant, Opening::By(now)) {
             drop(counts);
             return Some(self.place(destination, &stream.tenant));
         }
@@ -154,7 +226,14 @@ impl Ready {
     /// A place for a delivery from the store; none when its share is taken.
     pub fn claimed(self: &Arc<Self>, destination: &str, tenant: &TenantId, now: Time) -> Option<Place> {
         let max = self.max.load(Ordering::Relaxed);
-        self.counts().take(max, destination, tenant, now).then(|| self.place(destination, tenant))
+        self.counts().take(max, destination, tenant, Opening::By(now)).then(|| self.place(destination, tenant))
+    }
+
+    /// The same for one whose time is over: it is not sent anywhere, so nothing that is shut keeps it.
+    pub fn claimed_at_its_end(self: &Arc<Self>, destination: &str, tenant: &TenantId) -> Option<Place> {
+        let max = self.max.load(Ordering::Relaxed);
+        let taken = self.counts().take(max, destination, tenant, Opening::DoesNotMatter);
+        taken.then(|| self.place(destination, tenant))
     }
 
     fn place(self: &Arc<Self>, destination: &str, tenant: &TenantId) -> Place {
@@ -250,19 +329,22 @@ impl Ready {
         self.counts().surveyed = !self.is_closed.load(Ordering::Relaxed);
     }
 
-    /// Nothing is sent there before this; None: from now on again.
-    pub fn shut(&self, destination: &str, until: Option<Time>) {
+    /// Its servers let nothing in for a while; None: from now on again, unless an operator has suspended it.
+    pub fn shut(&self, destination: &str, shut: Option<Shut>) {
+        self.change(destination, |of| of.shut = shut);
+    }
+
+    /// An operator lets nothing out there before this; None: from now on again, unless its servers are shut.
+    pub fn suspend(&self, destination: &str, until: Option<Time>) {
+        self.change(destination, |of| of.suspended_until = until);
+    }
+
+    fn change(&self, destination: &str, change: impl FnOnce(&mut Destination)) {
         let mut counts = self.counts();
-        match until {
-            Some(_) => counts.destinations.entry(destination.to_owned()).or_default().shut_until = until,
-            None => {
-                if let Some(of) = counts.destinations.get_mut(destination) {
-                    of.shut_until = None;
-                    if of.is_forgettable() {
-                        counts.destinations.remove(destination);
-                    }
-                }
-            }
+        let of = counts.destinations.entry(destination.to_owned()).or_default();
+        change(of);
+        if of.is_forgettable() {
+            counts.destinations.remove(destination);
         }
         drop(counts);
         self.space.ring();
@@ -272,9 +354,26 @@ impl Ready {
         self.counts().destinations.get(destination).is_some_and(|of| of.is_shut(now))
     }
 
+    /// What its servers did to it that is in force now.
+    pub fn shut_of(&self, destination: &str, now: Time) -> Option<Shut> {
+        let shut = self.counts().destinations.get(destination).and_then(|of| of.shut.clone());
+        shut.filter(|shut| shut.until > now)
+    }
+
     /// When the next destination that is shut opens again.
     pub fn next_opening(&self, now: Time) -> Option<Time> {
-        self.counts().destinations.values().filter_map(|of| of.shut_until).filter(|until| *until > now).min()
+        let counts = self.counts();
+        counts.destinations.values().map(Destination::opens_at).filter(|opens| *opens > now).min()
+    }
+
+    /// The lanes that lead to this destination now.
+    pub fn lanes_of(&self, destination: &str) -> Vec<Arc<Lane>> {
+        let courses = self.courses();
+        let lanes = courses.iter().filter_map(|(course, standing)| match standing {
+            Standing::Routed(lane, _) if course.leads_to(destination) => Some(lane.clone()),
+            _ => None,
+        });
+        lanes.collect()
     }
 
     /// Takes in a delivery whose row says that it is leased to us.
@@ -351,9 +450,8 @@ impl Ready {
     pub fn sweep(&self, now: Time) {
         self.courses().retain(|_, standing| !matches!(standing, Standing::Routed(_, until) if *until <= now));
         self.counts().destinations.retain(|_, of| {
-            if !of.is_shut(now) {
-                of.shut_until = None;
-            }
+            of.shut.take_if(|shut| shut.until <= now);
+            of.suspended_until.take_if(|until| *until <= now);
             !of.is_forgettable()
         });
     }
@@ -366,6 +464,22 @@ impl Ready {
             Standing::Routed(..) => None,
         });
         drained.flatten().collect()
+    }
+}
+
+/// Must its destination be open for it?
+#[derive(Clone, Copy)]
+enum Opening {
+    By(Time),
+    DoesNotMatter,
+}
+
+impl Opening {
+    fn keeps_out(self, of: &Destination) -> bool {
+        match self {
+            Self::By(now) => of.is_shut(now),
+            Self::DoesNotMatter => false,
+        }
     }
 }
 
@@ -393,10 +507,10 @@ impl Counts {
 
     /// One destination may hold as much as half of what is still free, one tenant twice as much as is free:
     /// the fuller it gets the smaller are the shares, and there is always room for somebody new.
-    fn take(&mut self, max: usize, destination: &str, tenant: &TenantId, now: Time) -> bool {
+    fn take(&mut self, max: usize, destination: &str, tenant: &TenantId, opening: Opening) -> bool {
         let free = max.saturating_sub(self.total);
         let of = self.destinations.get(destination);
-        let (held, is_shut) = of.map_or((0, false), |of| (of.places, of.is_shut(now)));
+        let (held, is_shut) = of.map_or((0, false), |of| (of.places, opening.keeps_out(of)));
         let of_tenant = self.tenants.get(tenant).copied().unwrap_or_default();
         if is_shut || free == 0 || held > free / 2 || of_tenant > free * 2 {
             return false;
@@ -415,12 +529,18 @@ impl Behind {
 }
 
 impl Destination {
+    /// Long ago, when nothing keeps it shut.
+    fn opens_at(&self) -> Time {
+        let by_servers = self.shut.as_ref().map(|shut| shut.until);
+        by_servers.max(self.suspended_until).unwrap_or_default()
+    }
+
     fn is_shut(&self, now: Time) -> bool {
-        self.shut_until.is_some_and(|until| until > now)
+        self.opens_at() > now
     }
 
     fn is_forgettable(&self) -> bool {
-        self.places == 0 && self.shut_until.is_none()
+        self.places == 0 && self.shut.is_none() && self.suspended_until.is_none()
     }
 }
 

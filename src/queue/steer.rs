@@ -212,6 +212,11 @@ async fn steer_slice(
         }
         let wanted: Vec<DeliveryId> = moves.iter().map(|moved| moved.delivery.clone()).collect();
         let written = ledger.store.write(Change { moves, ..Change::default() }).await?;
+        let is_to_go = |(_, state): &(_, State)| matches!(state, State::Ready | State::Scheduled);
+        if written.moved.iter().any(is_to_go) {
+            // It goes at once where it can; other nodes find it by themselves.
+            ledger.ready.space.ring();
+        }
         let moved: HashSet<DeliveryId> = written.moved.into_iter().map(|(delivery, _)| delivery).collect();
         steered.pending += moved.intersection(&marked).count() as u64;
         steered.done += moved.difference(&marked).count() as u64;

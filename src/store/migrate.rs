@@ -12,6 +12,7 @@ const TREE: &[(i64, &str, &str)] = &[
     (2, "mail", include_str!("../../migrations/0002_mail.sql")),
     (3, "desk", include_str!("../../migrations/0003_desk.sql")),
     (4, "queue", include_str!("../../migrations/0004_queue.sql")),
+    (5, "steering", include_str!("../../migrations/0005_steering.sql")),
 ];
 
 /// The newest version this program knows.

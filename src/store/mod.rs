@@ -30,6 +30,7 @@ pub mod seal;
 pub mod settings;
 mod sqlite;
 pub mod statement;
+pub mod steering;
 pub mod suppressions;
 pub mod waiting;
 mod words;

@@ -8,7 +8,7 @@ use super::statement::{Binds, Columns, Multi, Statement, fetch_one};
 use super::writer::{Chore, Health, Trade, Writer};
 use super::{
     bodies, directory, events, housekeeping, mail, migrate, moves, nodes, people, policies, pool, queue, seal,
-    suppressions, waiting, writer,
+    steering, suppressions, waiting, writer,
 };
 use crate::base::clock::{Clock, Outside, Time};
 use crate::base::limits;
@@ -114,7 +114,7 @@ impl Store {
 
 /// Every statement of the store by name, for the test that prepares all of them on both engines.
 pub fn all_statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
-    let single: [&[&'static Statement]; 14] = [
+    let single: [&[&'static Statement]; 15] = [
         bodies::STATEMENTS,
         directory::STATEMENTS,
         events::STATEMENTS,
@@ -127,6 +127,7 @@ pub fn all_statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
         policies::STATEMENTS,
         queue::STATEMENTS,
         seal::STATEMENTS,
+        steering::STATEMENTS,
         suppressions::STATEMENTS,
         waiting::STATEMENTS,
     ];

@@ -59,6 +59,9 @@ statements! {
     READY_OF = concat!("SELECT ", delivery_columns!(), " FROM deliveries d WHERE d.state = 'ready'
         AND d.tenant_id = $1 AND d.stream = $2 AND d.destination = $3 ORDER BY d.due_at, d.id LIMIT $4");
     NEXT_DUE = "SELECT due_at FROM deliveries WHERE state IN ('deferred', 'scheduled') ORDER BY due_at LIMIT 1";
+    // Ids are time-ordered: the first of them is the oldest.
+    OLDEST_READY = "SELECT due_at FROM deliveries WHERE state = 'ready' AND finished_at IS NULL AND leased_by IS NULL
+        ORDER BY id LIMIT 1";
     DUE_IDS = "SELECT id FROM deliveries WHERE state IN ('deferred', 'scheduled') AND due_at <= $1
         ORDER BY due_at LIMIT $2";
     WARNED = "UPDATE deliveries SET warned_at = $2 WHERE id = $1 AND warned_at IS NULL";
@@ -116,6 +119,12 @@ impl Store {
     /// When the next of those that wait for their time is due; it may be past.
     pub async fn next_due(&self) -> Result<Option<Time>, StoreError> {
         let row = fetch_one(self.reads(), &NEXT_DUE, Binds::default()).await?;
+        row.map(|row| Ok(Time::from_micros(row.int("due_at")?))).transpose()
+    }
+
+    /// Since when the oldest mail is due that waits for its turn in the store; none when nothing does.
+    pub async fn oldest_ready(&self) -> Result<Option<Time>, StoreError> {
+        let row = fetch_one(self.reads(), &OLDEST_READY, Binds::default()).await?;
         row.map(|row| Ok(Time::from_micros(row.int("due_at")?))).transpose()
     }
 

@@ -41,6 +41,7 @@ async fn one_round(store: &Store) -> Result<(), StoreError> {
         tracing::info!(chunks, "swept pieces of bodies whose message never came");
     }
     let limits = store.purge_limits().await?;
-    tracing::debug!(marks, limits, "housekeeping done");
+    let orders = store.purge_steerings().await?;
+    tracing::debug!(marks, limits, orders, "housekeeping done");
     Ok(())
 }

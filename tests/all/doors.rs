@@ -150,6 +150,7 @@ impl Web {
             },
             store: status::Store { engine: "sqlite".into(), state: "up".into(), reason: None },
             directory: Default::default(),
+            delivery: None,
             listeners: vec![],
         };
         web::Context {

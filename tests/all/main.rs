@@ -55,6 +55,8 @@ mod queue_api;
 mod reports;
 #[path = "../rfcs.rs"]
 mod rfcs;
+#[path = "../sevenbit.rs"]
+mod sevenbit;
 #[path = "../sim.rs"]
 mod sim;
 #[path = "../smtp_model.rs"]

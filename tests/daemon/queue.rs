@@ -29,7 +29,7 @@ rate = "100/minute"
 
 fn yard() -> Yard {
     let yard = Yard::with(MAIL);
-    yard.write("world.zone", "gmail.example. 300 IN MX 10 mx.gmail.example.\nmx.gmail.example. 300 IN A 127.0.0.1\n");
+    yard.write("world.zone", "gmail.example. 300 IN MX 10 mx.gmail.example.\nmx.gmail.example. 300 IN A 192.0.2.9\n");
     yard
 }
 

@@ -132,6 +132,85 @@ async fn eight_bits_are_written_in_seven_where_8bitmime_is_unknown() {
     sink.blameless();
 }
 
+/// RFC 3030 3: what came by BDAT as binary goes by DATA in lines, where nobody offers to take it as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_binary_message_is_written_in_lines_where_binarymime_is_unknown() {
+    let world = World::new();
+    let (old, chunks) = (
+        world.mx("old.example", Offer::of(&["PIPELINING", "SIZE 100000"])).await,
+        world.mx("chunks.example", Offer::usual().with("CHUNKING")).await,
+    );
+    let house = world.open();
+    let header = &TEXT[..TEXT.find("\r\n\r\n").unwrap() + 2];
+    let kind = "MIME-Version: 1.0\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: binary\r\n\r\n";
+    let picture: Vec<u8> = (0..4_000_u32).map(|n| (n % 256) as u8).chain(*b"\r\n.\r\n\n").collect();
+    let message = [header.as_bytes(), kind.as_bytes(), &picture].concat();
+    let mut client = house.client();
+    for command in
+        ["MAIL FROM:<app@example.com> BODY=BINARYMIME", "RCPT TO:<one@old.example>", "RCPT TO:<two@chunks.example>"]
+    {
+        let reply = client.ask(command);
+        assert!(reply.starts_with("250"), "{command}: {reply}");
+    }
+    client.say(format!("BDAT {} LAST\r\n", message.len()).as_bytes());
+    client.say(&message);
+    assert!(client.reply().starts_with("250"));
+    for (sink, recipient) in [(&old, "one@old.example"), (&chunks, "two@chunks.example")] {
+        let message = sink.message().await;
+        assert!(message.bytes.is_ascii() && !message.mail.contains("BODY="), "{}\n{}", message.mail, message.text());
+        assert!(message.bytes.split(|b| *b == b'\n').all(|line| line.len() <= 999), "{}", message.text());
+        let read = mail_parser::MessageParser::default().parse(&message.bytes[..]).unwrap();
+        assert!(read.parts[0].contents() == picture, "{}", message.text());
+        house.comes_to(recipient, "delivered");
+        sink.blameless();
+    }
+}
+
+/// RFC 6531 3.5: a header has no other form; where nobody knows it, the message goes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_eight_bit_header_goes_back_where_8bitmime_is_unknown() {
+    let world = World::new();
+    let home = world.home().await;
+    let sink = world.mx("far.example", Offer::of(&["PIPELINING", "SIZE 100000"])).await;
+    let house = world.open();
+    let text = TEXT.replace("Subject: hello", "Subject: Größe") + "für dich\r\n";
+    for (number, (words, status)) in
+        [(" BODY=8BITMIME SMTPUTF8", "5.6.7"), (" BODY=8BITMIME", "5.6.3")].iter().enumerate()
+    {
+        let recipient = format!("r{number}@far.example");
+        house.submits(&format!("<app@example.com>{words}"), &[&format!("<{recipient}>")], &text);
+        reports(&home.message().await, &recipient, "failed", status);
+    }
+    assert!(sink.kept().is_empty());
+    sink.blameless();
+}
+
+/// RFC 1847 2.1: a signature holds for the bytes that were signed. RFC 6152 3: then it goes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signed_message_goes_back_where_8bitmime_is_unknown() {
+    let world = World::new();
+    let home = world.home().await;
+    let sink = world.mx("far.example", Offer::of(&["PIPELINING", "SIZE 100000"])).await;
+    let house = world.open();
+    let text = format!(
+        "{}MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=s; micalg=pgp-sha256;\r\n \
+         protocol=\"application/pgp-signature\"\r\n\r\n--s\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Transfer-Encoding: 8bit\r\n\r\nGrüße\r\n--s\r\nContent-Type: application/pgp-signature\r\n\r\n\
+         made up\r\n--s--\r\n",
+        &TEXT[..TEXT.find("\r\n\r\n").unwrap() + 2]
+    );
+    house.submits("<app@example.com> BODY=8BITMIME", &["<one@far.example>"], &text);
+    let report = reports(&home.message().await, "one@far.example", "failed", "5.6.3");
+    let unfolded = report.replace("\r\n ", " ").replace("\r\n", " ");
+    assert!(
+        unfolded.contains("takes no 8-bit text (8BITMIME), and the message cannot be converted: it is signed"),
+        "{report}"
+    );
+    assert_eq!(house.comes_to("one@far.example", "bounced").attempts, 1);
+    assert!(sink.kept().is_empty());
+    sink.blameless();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_of_dsn_are_passed_on_where_they_are_understood() {
     let world = World::new();

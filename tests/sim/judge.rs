@@ -62,7 +62,7 @@ pub async fn judge(world: &World, start: &Start) -> Sum {
         .filter(|one| one.recipient.starts_with("app@"))
         .map(|one| String::from_utf8_lossy(&one.message).into_owned())
         .collect();
-    for promised in world.promised.lock().unwrap().clone() {
+    for promised in world.promised() {
         let message =
             start.store.message(&promised.message).await.unwrap().expect("a message that was promised is there");
         let deliveries = start.store.deliveries_of(&promised.message, "").await.unwrap();

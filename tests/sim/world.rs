@@ -95,7 +95,7 @@ pub struct World {
     pub clock: Clock,
     pub record: Record,
     pub transcript: Transcript,
-    pub promised: Arc<Mutex<Vec<Promised>>>,
+    promised: Arc<Mutex<Vec<Promised>>>,
     folder: tempfile::TempDir,
     dialer: Dialer,
     resolver: Resolver,
@@ -282,12 +282,15 @@ impl World {
         (self.random.below(10) == 0).then(|| self.clock.now().plus(Duration::from_secs(self.random.below(20_000))))
     }
 
+    /// What was promised so far.
+    pub fn promised(&self) -> Vec<Promised> {
+        self.promised.lock().unwrap().clone()
+    }
+
     /// Lets time pass until nothing is left to be done.
     async fn settle(&self, start: &Start) {
         let deadline = Instant::now() + Duration::from_secs(8 * 86_400);
-        while judge::unfinished(start, &self.promised.lock().unwrap().clone()).await > 0
-            || start.ledger.ready.in_memory().0 > 0
-        {
+        while judge::unfinished(start, &self.promised()).await > 0 || start.ledger.ready.in_memory().0 > 0 {
             assert!(Instant::now() < deadline, "something is still waiting after eight days");
             tokio::time::sleep(Duration::from_secs(3_600)).await;
         }

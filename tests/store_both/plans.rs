@@ -6,11 +6,12 @@ use gatepost::store::open::all_statements;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqliteConnection};
 
 /// The statement, the indexes it uses, each of them at least once and no other of `deliveries`.
-const PLANS: [(&str, &[&str]); 17] = [
+const PLANS: [(&str, &[&str]); 18] = [
     ("READY_LANES", &["deliveries_ready"]),
     ("READY_PAGE", &["deliveries_ready"]),
     ("READY_OF", &["deliveries_ready"]),
     ("NEXT_DUE", &["deliveries_due"]),
+    ("OLDEST_READY", &["deliveries_by_state"]),
     ("DUE_IDS", &["deliveries_due"]),
     ("PROMOTE", &["deliveries_due", "PRIMARY KEY"]),
     ("HOLDERS", &["deliveries_leased"]),

@@ -103,8 +103,12 @@ impl Sink {
 
     /// The next message that it kept, each once.
     pub async fn message(&self) -> Message {
-        let message = self.until("a message", |seen| seen.kept().nth(seen.taken).cloned()).await;
-        self.house.book.write(|seen| seen.taken += 1);
+        let next = |seen: &Seen| {
+            let mut all = seen.messages.iter().enumerate();
+            all.find(|(n, one)| one.kept == Some(true) && !seen.taken.contains(n)).map(|(n, one)| (n, one.clone()))
+        };
+        let (number, message) = self.until("a message", next).await;
+        self.house.book.write(|seen| seen.taken.insert(number));
         message
     }
 

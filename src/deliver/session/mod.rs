@@ -238,18 +238,18 @@ impl Session {
         self.opened_at
     }
 
-    /// Can this host take this parcel? What it cannot is a property of this host: try the next.
-    pub fn fits(&self, parcel: &Parcel<'_>) -> Result<(), Why> {
+    /// What this host lacks for this parcel: a property of this host, so another form or the next host may do.
+    pub fn lacks(&self, parcel: &Parcel<'_>) -> Option<Lack> {
         // RFC 8689 4.2.1: TLS, and a certificate that was verified; a host that offers it without says nothing.
         let is_verified = self.tls.as_ref().is_some_and(|tls| tls.verified != Verified::Nobody);
-        let lack = match parcel.mail().lacks(&self.capabilities) {
+        match parcel.mail().lacks(&self.capabilities) {
             None if parcel.params.require_tls && !is_verified => Some(Lack::RequireTls),
             lack => lack,
-        };
-        lack.map_or(Ok(()), |lack| Err(self.why_not(lack)))
+        }
     }
 
-    fn why_not(&self, lack: Lack) -> Why {
+    /// Why a parcel is not for this host.
+    pub fn why_not(&self, lack: Lack) -> Why {
         let host = &self.host;
         let (blame, category, status, text) = match lack {
             Lack::Room { bytes, max } => (
@@ -258,7 +258,7 @@ impl Session {
                 Status::new(5, 3, 4),
                 format!("{host} takes messages of at most {max} bytes, and this one has {bytes}"),
             ),
-            // RFC 6152 3: without conversion it cannot be sent there.
+            // RFC 6152 3: it cannot be sent there as it is.
             Lack::EightBitMime => (
                 Blame::Remote,
                 category::EIGHT_BIT,

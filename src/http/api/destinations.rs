@@ -6,7 +6,7 @@ use super::store_failed;
 use crate::base::limits;
 use crate::base::settings::Scalar;
 use crate::http::auth::SuperAdmin;
-use crate::http::destinations::{Order, Standing, Steer};
+use crate::http::destinations::{Asked, Order, Standing, Steer};
 use crate::http::error::{ApiError, Kind};
 use crate::http::router::Context;
 use crate::mail::domain_name::DomainName;
@@ -99,7 +99,7 @@ pub(super) struct Steered {
 }
 
 pub(super) async fn suspend(
-    _: SuperAdmin,
+    admin: SuperAdmin,
     State(context): State<Context>,
     Path(destination): Path<String>,
     Body(mut fields): Body,
@@ -108,21 +108,21 @@ pub(super) async fn suspend(
     let reason = fields.text("reason")?;
     fields.end()?;
     let until = pause.map(|pause| context.clock.now().plus(pause));
-    steer(&context, &destination, Order::Suspend { until, reason }).await
+    steer(&context, admin, &destination, Order::Suspend { until, reason }).await
 }
 
 pub(super) async fn resume(
-    _: SuperAdmin,
+    admin: SuperAdmin,
     State(context): State<Context>,
     Path(destination): Path<String>,
     Body(fields): Body,
 ) -> Result<Json<Steered>, ApiError> {
     fields.end()?;
-    steer(&context, &destination, Order::Resume).await
+    steer(&context, admin, &destination, Order::Resume).await
 }
 
 pub(super) async fn rate(
-    _: SuperAdmin,
+    admin: SuperAdmin,
     State(context): State<Context>,
     Path(destination): Path<String>,
     Body(mut fields): Body,
@@ -134,13 +134,18 @@ pub(super) async fn rate(
     }
     let rate: Option<Rate> = fields.parsed("rate", "a rate like \"100/minute\"")?;
     fields.end()?;
-    steer(&context, &destination, Order::Rate(rate)).await
+    steer(&context, admin, &destination, Order::Rate(rate)).await
 }
 
-async fn steer(context: &Context, destination: &str, order: Order) -> Result<Json<Steered>, ApiError> {
+async fn steer(
+    context: &Context,
+    admin: SuperAdmin,
+    destination: &str,
+    order: Order,
+) -> Result<Json<Steered>, ApiError> {
     let id = destination_named("destination", destination)?;
     let steer: &Steer = context.queue()?.steer.as_ref().ok_or_else(nothing_is_delivered)?;
-    let standing = steer(id.clone(), order).await?;
+    let standing = steer(Asked { destination: id.clone(), order, by: admin.by }).await?;
     Ok(Json(Steered { object: "destination", id, standing }))
 }
 

@@ -4,6 +4,7 @@ use super::fields::Fields;
 use super::queue::{Row, sender};
 use super::store_failed;
 use crate::http::auth::SuperAdmin;
+use crate::http::destinations::Stand;
 use crate::http::error::{ApiError, Kind};
 use crate::http::router::Context;
 use crate::model::delivery::Attempt;
@@ -84,8 +85,23 @@ pub(super) async fn show(
     let queue = context.queue()?;
     let subject: Subject = id.parse().map_err(|_| unknown())?;
     let life = inspect::show(&queue.ledger.store, &subject).await.map_err(store_failed)?.ok_or_else(unknown)?;
-    let story = inspect::tell(&life, context.clock.now());
+    let mut story = inspect::tell(&life, context.clock.now());
+    if let Some(stand) = &queue.stand {
+        suspended(&life, stand, &mut story);
+    }
     Ok(Json(told(&life, story, &queue.ledger.directory.load())))
+}
+
+/// What waits for a destination that nothing is sent to now says so: its row cannot know.
+fn suspended(life: &Life, stand: &Stand, story: &mut [String]) {
+    let names: Vec<_> = life.deliveries.iter().map(|entry| entry.delivery.destination.clone()).collect();
+    let standings = stand(&names);
+    // The first sentence is the message's.
+    for ((entry, standing), told) in life.deliveries.iter().zip(&standings).zip(story.iter_mut().skip(1)) {
+        if let Some(suspension) = standing.suspended.as_ref().filter(|_| !entry.delivery.state.is_final()) {
+            told.push_str(&format!(" {} is {suspension}.", entry.delivery.destination));
+        }
+    }
 }
 
 pub(super) fn unknown() -> ApiError {

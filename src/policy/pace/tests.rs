@@ -98,9 +98,15 @@ fn an_operator_sets_the_rate_and_takes_it_back() {
     assert_eq!(pace.rate(), 10.0);
     pace.set_rate(f64::NAN, at(6));
     assert_eq!(pace.rate(), 10.0);
-    pace.clear(at(7));
-    assert_eq!(pace, Pace::new(BOUNDS, at(7)));
-    assert!(pace.is_ordinary(at(7)));
+    // Below the floor of what a receiver can do: who says ten a day means it.
+    pace.set_rate(10.0 / 86_400.0, at(6));
+    pace.take(at(6));
+    assert!(pace.next_slot(at(6)).since(at(6)) > seconds(8_000));
+    pace.unset_rate(at(7));
+    let snapshot = pace.snapshot(at(7));
+    assert!(!snapshot.is_set && snapshot.slowed.is_some(), "what the receiver said holds on");
+    assert_eq!(pace.rate(), 5.0);
+    assert!(pace.next_slot(at(7)) <= at(8), "nobody waits for a slot of the old rate");
 }
 
 #[test]
@@ -138,7 +144,7 @@ enum Act {
     Refund,
     Set(f64),
     Resume,
-    Clear,
+    Unset,
     Wait(u64),
 }
 
@@ -151,7 +157,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         1 => Just(Act::Refund),
         1 => (-10.0..1e9_f64).prop_map(Act::Set),
         1 => Just(Act::Resume),
-        1 => Just(Act::Clear),
+        1 => Just(Act::Unset),
         6 => (0_u64..5_000).prop_map(Act::Wait),
     ];
     proptest::collection::vec(act, 0..120)
@@ -176,7 +182,7 @@ fn play(pace: &mut Pace, act: &Act, now: &mut Time) {
         Act::Refund => pace.refund(*now),
         Act::Set(rate) => pace.set_rate(*rate, *now),
         Act::Resume => pace.resume(*now),
-        Act::Clear => pace.clear(*now),
+        Act::Unset => pace.unset_rate(*now),
         Act::Wait(wait) => *now = now.plus(seconds(*wait)),
     }
 }
@@ -189,7 +195,8 @@ proptest! {
         let sane = bounds.sane();
         for act in &acts {
             play(&mut pace, act, &mut now);
-            prop_assert!(pace.rate() >= sane.rate_min && pace.rate() <= sane.rate_max, "{}", pace.rate());
+            let least = if pace.snapshot(now).is_set { RATE_LEAST.min(sane.rate_min) } else { sane.rate_min };
+            prop_assert!(pace.rate() >= least && pace.rate() <= sane.rate_max, "{}", pace.rate());
             prop_assert!((1..=sane.connections_max).contains(&pace.connections()));
             prop_assert!(pace.next_slot(now) >= now);
             prop_assert!(!pace.snapshot(now).to_string().is_empty());

@@ -1,5 +1,6 @@
 //! What a sink has seen: connections byte by byte, messages, and the faults of its clients.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -12,8 +13,8 @@ pub struct Seen {
     pub messages: Vec<Message>,
     /// Rules that a client broke.
     pub faults: Vec<String>,
-    /// How many kept messages the test has asked for.
-    pub(super) taken: usize,
+    /// Which of them the test has asked for: of two at a time the later may be kept first.
+    pub(super) taken: BTreeSet<usize>,
 }
 
 pub struct Connection {

@@ -190,7 +190,7 @@ impl Letter {
 
     fn fits(&self, session: &Session) -> Result<(), Why> {
         let recipients: Vec<_> = self.recipients.iter().collect();
-        session.fits(&self.parcel(&recipients, Record::Nothing))
+        session.lacks(&self.parcel(&recipients, Record::Nothing)).map_or(Ok(()), |lack| Err(session.why_not(lack)))
     }
 }
 
