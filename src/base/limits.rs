@@ -553,6 +553,9 @@ pub const STEERINGS_MAX: usize = 10_000;
 /// How often a node looks at what operators told the others, and counts what it has in memory; and how long an order
 /// that holds nothing any more is kept, so that all of them have seen it.
 pub const STEERINGS_EVERY: Duration = Duration::from_secs(2);
+
+/// How often the figures of the queue are taken where nobody else could give orders.
+pub const FIGURES_EVERY: Duration = Duration::from_secs(10);
 pub const STEERINGS_KEPT: Duration = Duration::from_secs(24 * 3_600);
 
 /// How often a worker that waits for its turn looks whether something has changed.

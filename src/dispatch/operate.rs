@@ -136,13 +136,17 @@ impl Dispatch {
 
     /// Looks every few seconds at what other nodes were told, and counts, until the daemon drains.
     pub(super) async fn follow_orders(self: Arc<Self>) {
+        let every = match self.ledger.store.is_shared() {
+            true => limits::STEERINGS_EVERY,
+            false => limits::FIGURES_EVERY,
+        };
         loop {
             if let Err(error) = self.look_round().await {
                 OrdersUnread { error: &error }.record();
             }
             tokio::select! {
                 () = self.shutdown.reached(Phase::Draining) => return,
-                () = tokio::time::sleep(limits::STEERINGS_EVERY) => {}
+                () = tokio::time::sleep(every) => {}
             }
         }
     }
@@ -158,7 +162,9 @@ impl Dispatch {
         if self.ledger.store.is_shared() {
             self.read_orders().await?;
         }
-        let oldest = self.ledger.store.oldest_ready().await?;
+        // Where nobody else leaves mail in the store, we know that there is none.
+        let may_wait = self.ledger.store.is_shared() || self.ledger.ready.is_behind();
+        let oldest = if may_wait { self.ledger.store.oldest_ready().await? } else { None };
         *self.orders.oldest.lock().unwrap_or_else(PoisonError::into_inner) = oldest;
         Ok(())
     }
