@@ -128,6 +128,8 @@ impl Lane {
 
     /// Wakes whoever rests, to look around.
     pub fn stir(&self) {
+        // They are counted no more: a push that still counted on one who left would call nobody.
+        self.state().resting = 0;
         self.wake.notify_waiters();
     }
 
@@ -136,6 +138,7 @@ impl Lane {
         let items = {
             let mut state = self.state();
             state.closed = true;
+            state.resting = 0;
             state.fair.drain()
         };
         self.wake.notify_waiters();
@@ -166,5 +169,26 @@ impl std::fmt::Debug for Lane {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = self.state();
         write!(f, "{} waiting, {} resting", state.fair.len(), state.resting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who was stirred and left is not waited for: else the next push would wake nobody and call nobody.
+    #[tokio::test]
+    async fn nobody_is_counted_on_who_was_stirred() {
+        let lane = Lane::new(&Arc::default());
+        let resting = tokio::spawn({
+            let lane = lane.clone();
+            async move { lane.rest(Duration::from_secs(60)).await }
+        });
+        while lane.state().resting == 0 {
+            tokio::task::yield_now().await;
+        }
+        lane.stir();
+        resting.await.unwrap();
+        assert_eq!(lane.state().resting, 0);
     }
 }
