@@ -12,6 +12,7 @@ pub mod base;
 pub mod mail;
 
 // floor 2: plain records and pure functions; no store, no clock of their own
+pub mod content;
 pub mod dns;
 pub mod model;
 pub mod net;
@@ -20,6 +21,7 @@ pub mod smtp;
 // floor 3: the rooms that touch one piece of the world each
 pub mod certs;
 pub mod deliver;
+pub mod proof;
 pub mod store;
 
 // floor 4: the life of a delivery, and what decides about it

@@ -266,6 +266,7 @@ fn hop(authenticated: bool) -> Hop {
 /// From a user who logged in.
 fn submitted(login: &str, sender: &str, recipients: &[&str], message: &str) -> Intake {
     Intake {
+        wishes: Default::default(),
         origin: Origin::Submitted,
         submitter: Some(login.into()),
         hop: hop(true),
@@ -277,6 +278,7 @@ fn submitted(login: &str, sender: &str, recipients: &[&str], message: &str) -> I
 /// From the world.
 fn arrived(sender: &str, recipients: &[&str], message: &str) -> Intake {
     Intake {
+        wishes: Default::default(),
         origin: Origin::Arrived,
         submitter: None,
         hop: hop(false),

@@ -15,15 +15,31 @@ fn digits(now: Time, chance: [u8; 10]) -> [u8; DIGITS] {
     for (i, byte) in chance.iter().enumerate() {
         value |= u128::from(*byte) << (72 - 8 * i);
     }
+    digits_of(value)
+}
+
+/// What the digits stand for; none when they are none, or more than 128 bits.
+fn number(digits: &str) -> Option<u128> {
+    let first = digits.bytes().next()?;
+    if digits.len() != DIGITS || first > b'7' {
+        return None;
+    }
+    digits.bytes().try_fold(0_u128, |number, b| {
+        let digit = ALPHABET.iter().position(|known| *known == b)?;
+        Some(number << 5 | digit as u128)
+    })
+}
+
+fn digits_of(number: u128) -> [u8; DIGITS] {
     let mut text = [0; DIGITS];
     for (i, digit) in text.iter_mut().enumerate() {
-        *digit = ALPHABET[(value >> (5 * (DIGITS - 1 - i))) as usize & 31];
+        *digit = ALPHABET[(number >> (5 * (DIGITS - 1 - i))) as usize & 31];
     }
     text
 }
 
 fn is_id(prefix: &str, text: &str) -> bool {
-    text.strip_prefix(prefix).is_some_and(|rest| rest.len() == DIGITS && rest.bytes().all(|b| ALPHABET.contains(&b)))
+    text.strip_prefix(prefix).and_then(number).is_some()
 }
 
 /// What an id can do, whatever it names.
@@ -79,6 +95,16 @@ macro_rules! ids {
         impl $name {
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// The 128 bits behind its prefix.
+            pub fn to_bytes(&self) -> [u8; 16] {
+                // Invariant: every id was made from such a number, or read as one.
+                number(&self.0[$prefix.len()..]).unwrap_or_default().to_be_bytes()
+            }
+
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                named(digits_of(u128::from_be_bytes(bytes)))
             }
         }
 

@@ -25,3 +25,4 @@ pub mod suppression;
 pub mod tenant;
 pub mod tls_report;
 pub mod url;
+pub mod wishes;

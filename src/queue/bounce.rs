@@ -125,6 +125,7 @@ pub fn report(message: &Message, body: &[u8], ended: &[Ended<'_>], around: &Arou
     let params = MailParams { body: composed.body, smtputf8: composed.smtputf8, ..MailParams::default() };
     Some(Report {
         intake: Intake {
+            wishes: Default::default(),
             origin: Origin::Generated,
             submitter: None,
             hop: hop(around, composed.smtputf8),

@@ -184,6 +184,7 @@ impl Client {
     async fn accept(&self, envelope: Envelope, message: Vec<u8>, session: &Session) -> Result<Reply, Reply> {
         let hops_max = self.door.smtp.received_max as usize;
         let intake = Intake {
+            wishes: Default::default(),
             origin: if self.door.kind == Kind::Mx { Origin::Arrived } else { Origin::Submitted },
             submitter: self.submitter.as_ref().map(|submitter| submitter.login().to_owned()),
             hop: self.hop(session, envelope.params.smtputf8),

@@ -256,6 +256,7 @@ impl World {
         let params = MailParams { hold_until: self.hold(), ..MailParams::default() };
         let recipients = (0..1 + self.random.below(6)).map(recipient).collect();
         Intake {
+            wishes: Default::default(),
             origin: Origin::Submitted,
             submitter: Some(tenant.to_owned()),
             hop: hop(self.clock.now()),
@@ -270,6 +271,7 @@ impl World {
         let recipients = vec![Recipient { address: recipient.parse().unwrap(), notify: None, original: None }];
         let sender = ReversePath::Address(format!("app@{tenant}.example").parse().unwrap());
         Intake {
+            wishes: Default::default(),
             origin: Origin::Submitted,
             submitter: Some(tenant.to_owned()),
             hop: hop(self.clock.now()),

@@ -1,0 +1,5 @@
+//! What becomes of a message's content before it leaves: templates, links and opens, what a recipient is given
+//! to unsubscribe by. Pure functions on bytes: no store, no clock, no network; keys come in as values.
+
+pub mod slot;
+pub mod token;

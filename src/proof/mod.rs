@@ -1,0 +1,1 @@
+//! Signatures: what proves that a message is ours, and who else's it is.
