@@ -666,6 +666,25 @@ pub const SIMULATOR_SLOW: Duration = Duration::from_secs(10);
 /// A message up to this is written in 7-bit lines where its worker stands (a millisecond); a longer one beside it.
 pub const CONVERT_INLINE_BYTES_MAX: usize = 256 << 10;
 
+/// A message up to this is signed where its worker stands (a quarter of a millisecond for the key, as much for the
+/// hash); a longer one beside it.
+pub const SIGN_INLINE_BYTES_MAX: usize = 256 << 10;
+
+/// What signatures take on top of a message: two keys, with the names of what they sign.
+pub const SIGNATURES_BYTES: usize = 2048;
+
+/// Memory for copies of messages that are on their way: signed, or different for each recipient. In KiB, so that a
+/// semaphore can count it; the largest message that is taken fits (256 MiB).
+pub const COPIES_KIB_MAX: usize = 256 << 10;
+
+// --- links --------------------------------------------------------------------------------------
+
+/// Links of one message that are kept with the reason why they were, or were not, tracked.
+pub const LINKS_NOTED_MAX: usize = 200;
+
+/// Characters of each of them.
+pub const NOTED_URL_CHARS_MAX: usize = 200;
+
 // --- reports ------------------------------------------------------------------------------------
 
 /// How much of a message a report returns: a sender knows what was in it, and a bounce of 50 MB is one

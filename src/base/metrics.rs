@@ -50,6 +50,7 @@ declare! {
     counter Count TRIES_BROKEN = "tries_broken_total": "Tries that a fault of ours broke.";
     counter Count REPORTS_NOT_SENT = "reports_not_sent_total": "Delivery reports that could not be sent.";
     counter Count MESSAGES_CONVERTED = "messages_converted_total": "Messages written in 7-bit lines for a host that takes nothing else, once for each try.";
+    counter Count MESSAGES_NOT_SIGNED = "messages_not_signed_total": "Tries that a missing key, or a message that cannot be signed, kept from being sent, by why.";
     counter Count SITES_SLOWED = "sites_slowed_total": "Times that a receiver asked for less.";
     gauge Count DESTINATIONS_SUSPENDED = "destinations_suspended": "Destinations that an operator has suspended.";
     counter Count DESTINATIONS_STEERED = "destinations_steered_total": "Orders of operators about destinations, by which.";

@@ -1,7 +1,8 @@
 //! One try: a message, some of its recipients, and the hosts of a site, one after the other until one has
 //! answered for everybody.
 
-use super::settle::{End, Settled, Try};
+use super::letter::Unwritten;
+use super::settle::{End, Sent, Settled, Try};
 use super::site::{Away, Kind, Takes};
 use super::worker::Worker;
 use crate::base::clock::Time;
@@ -101,11 +102,15 @@ impl Worker {
         };
         let (sender, params) = (&mail.message.sender, &mail.params);
         let parcel = Parcel { sender, params, recipients: &recipients, message: &mail.prepared, record };
-        let form = match dispatch.form_for(&session, &parcel, &mail).await {
-            Ok(form) => form,
-            Err(why) => return self.skip_host(session, &why, trying),
+        let letter = match dispatch.letter(&session, &parcel, &trying.items[0]).await {
+            Ok(letter) => letter,
+            Err(Unwritten::Misfit(why)) => return self.skip_host(session, &why, trying),
+            Err(Unwritten::Ends(outcome)) => {
+                self.session = Some(session);
+                return trying.end_untried(&outcome, settled);
+            }
         };
-        let parcel = form.of(parcel);
+        let parcel = Parcel { message: &letter.bytes, params: &letter.params, ..parcel };
         // From the final dot on nobody may take it back; before it, at the end of the day, it goes back at once.
         let finishing = AtomicBool::new(false);
         let may_finish = || {
@@ -118,7 +123,8 @@ impl Worker {
             transacted = session.transact(&parcel, may_finish) => transacted,
             () = dispatch.interrupted(&finishing) => return trying.give_back(settled),
         };
-        self.conclude(session, transacted, trying, settled).await;
+        let sent = Sent { signature: letter.signature, is_converted: letter.is_converted };
+        self.conclude(session, transacted, sent, trying, settled).await;
     }
 
     /// This host cannot take it; another may.
@@ -134,6 +140,7 @@ impl Worker {
         &mut self,
         session: Session,
         transacted: Transacted,
+        sent: Sent,
         trying: &mut Trying,
         settled: &mut Vec<Settled>,
     ) {
@@ -142,7 +149,7 @@ impl Worker {
             // Nothing was tried: the same again over a new connection.
             return;
         }
-        let told = self.told(&session, dialogue, trying.began);
+        let told = Try { sent, ..self.told(&session, dialogue, trying.began) };
         let host = session.host().clone();
         let judged: Vec<_> = answers.iter().map(|answer| self.judge(&host, answer)).collect();
         self.heed(&judged).await;
@@ -271,6 +278,10 @@ impl Worker {
 impl Trying {
     fn give_back(&mut self, settled: &mut Vec<Settled>) {
         settled.extend(self.items.drain(..).map(|item| Settled::new(item, End::GivenBack)));
+    }
+
+    fn end_untried(&mut self, outcome: &Outcome, settled: &mut Vec<Settled>) {
+        settled.extend(self.items.drain(..).map(|item| Settled::new(item, End::Untried(outcome.clone()))));
     }
 
     fn end_with(&mut self, ends: Vec<End>, settled: &mut Vec<Settled>) {

@@ -2,7 +2,7 @@
 //! answers is judged like any server's answer; nothing leaves.
 
 use super::Dispatch;
-use super::settle::{End, Settled, Try};
+use super::settle::{End, Sent, Settled, Try};
 use crate::mail::status::Status;
 use crate::model::delivery::State;
 use crate::model::outcome::{Blame, Kind, Outcome, Why};
@@ -11,22 +11,29 @@ use crate::queue::simulator::{self, Refusal, Script};
 use std::time::Duration;
 
 impl Dispatch {
-    pub(super) fn capture(&self, items: Vec<Item>) -> Vec<Settled> {
-        let capture = |item: Item| {
+    pub(super) async fn capture(&self, items: Vec<Item>) -> Vec<Settled> {
+        let mut settled = Vec::with_capacity(items.len());
+        for item in items {
             let end = match simulator::script(&item.delivery.recipient) {
-                None => self.taken("captured by the sandbox"),
+                None => self.taken(&item, "captured by the sandbox").await,
                 Some(Script::Refuse(refusal)) => self.refused(&refusal),
                 Some(Script::Take { after }) if !self.has_waited(&item, after) => self.slow(&item, after),
-                Some(Script::Take { .. } | Script::Complain) => self.taken(simulator::TAKEN),
+                Some(Script::Take { .. } | Script::Complain) => self.taken(&item, simulator::TAKEN).await,
             };
-            Settled::new(item, end)
-        };
-        items.into_iter().map(capture).collect()
+            settled.push(Settled::new(item, end));
+        }
+        settled
     }
 
-    fn taken(&self, reply: &str) -> End {
-        let told = Try { reply: Some(reply.to_owned()), ..self.played() };
-        End::Tried(Outcome::Done, Box::new(told))
+    async fn taken(&self, item: &Item, reply: &str) -> End {
+        match self.unsent_letter(item).await {
+            Ok(signature) => {
+                let sent = Sent { signature, is_converted: false };
+                let told = Try { reply: Some(reply.to_owned()), sent, ..self.played() };
+                End::Tried(Outcome::Done, Box::new(told))
+            }
+            Err(outcome) => End::Untried(outcome),
+        }
     }
 
     fn refused(&self, refusal: &Refusal) -> End {

@@ -3,6 +3,7 @@
 
 use super::Dispatch;
 use super::happenings::MessageConverted;
+use super::letter::Body;
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::deliver::session::{Parcel, Session};
@@ -15,59 +16,56 @@ use crate::smtp::dialogue::transaction::Lack;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// What one host is given.
-#[derive(Debug)]
-pub(super) enum Form {
-    AsItIs,
-    Converted { bytes: Arc<Vec<u8>>, params: MailParams },
-}
-
-impl Form {
-    /// The parcel in this form.
-    pub fn of<'a>(&'a self, parcel: Parcel<'a>) -> Parcel<'a> {
-        match self {
-            Self::AsItIs => parcel,
-            Self::Converted { bytes, params } => Parcel { message: bytes, params, ..parcel },
-        }
-    }
-}
-
 impl Dispatch {
-    /// The form that this host takes, or what it lacks for any.
+    /// The form of these bytes that this host takes, or what it lacks for any. `needs_lines`: binary bytes will not
+    /// do, whatever the host takes.
     // RFC 6152 3, RFC 3030 3: converted, or refused; never as it is. Another host of the site might take it as it
     // is, but who may have to wait for that is not better off.
-    pub(super) async fn form_for(&self, session: &Session, parcel: &Parcel<'_>, mail: &Arc<Mail>) -> Result<Form, Why> {
+    pub(super) async fn body_for(
+        &self,
+        session: &Session,
+        parcel: &Parcel<'_>,
+        mail: &Arc<Mail>,
+        own: &Arc<Vec<u8>>,
+        needs_lines: bool,
+    ) -> Result<Body, Why> {
         let lack = match session.lacks(parcel) {
-            None => return Ok(Form::AsItIs),
+            // RFC 6376 5.3: what is signed has lines.
+            None if needs_lines => Lack::BinaryMime,
+            None => return Ok(Body { bytes: own.clone(), is_converted: false }),
             Some(lack @ (Lack::EightBitMime | Lack::BinaryMime)) => lack,
             Some(lack) => return Err(session.why_not(lack)),
         };
-        let bytes = self.converted(mail).await.map_err(|why| unconverted(session, lack, &why.to_string()))?;
-        let form = Form::Converted { bytes, params: MailParams { body: BodyType::SevenBit, ..mail.params.clone() } };
-        match session.lacks(&form.of(*parcel)) {
+        let bytes = self.converted(mail, own).await.map_err(|why| unconverted(session, lack, &why.to_string()))?;
+        let params = MailParams { body: BodyType::SevenBit, ..parcel.params.clone() };
+        match session.lacks(&Parcel { message: &bytes, params: &params, ..*parcel }) {
             None => {
                 MessageConverted { message: &mail.message.id, host: session.host() }.record();
-                Ok(form)
+                Ok(Body { bytes, is_converted: true })
             }
             // RFC 6531 3.5, RFC 6152 3: what is still beyond ASCII stands in a header, and has no other form.
-            Some(Lack::EightBitMime) if mail.params.smtputf8 => Err(session.why_not(Lack::Smtputf8)),
+            Some(Lack::EightBitMime) if parcel.params.smtputf8 => Err(session.why_not(Lack::Smtputf8)),
             Some(lack @ Lack::EightBitMime) => Err(unconverted(session, lack, "its header has 8-bit text in it")),
             Some(lack) => Err(session.why_not(lack)),
         }
     }
 
-    async fn converted(&self, mail: &Arc<Mail>) -> Result<Arc<Vec<u8>>, Unconvertible> {
-        if let Some(converted) = mail.converted() {
+    async fn converted(&self, mail: &Arc<Mail>, own: &Arc<Vec<u8>>) -> Result<Arc<Vec<u8>>, Unconvertible> {
+        let is_shared = Arc::ptr_eq(own, &mail.prepared);
+        if let Some(converted) = mail.converted().filter(|_| is_shared) {
             return converted;
         }
-        let made = if mail.prepared.len() <= limits::CONVERT_INLINE_BYTES_MAX {
-            convert(&mail.prepared)
+        let made = if own.len() <= limits::CONVERT_INLINE_BYTES_MAX {
+            convert(own)
         } else {
-            let original = mail.prepared.clone();
+            let original = own.clone();
             // It does not come back when the runtime ends: then there is nobody else to wait for this one either.
-            tokio::task::spawn_blocking(move || convert(&original)).await.unwrap_or_else(|_| convert(&mail.prepared))
+            tokio::task::spawn_blocking(move || convert(&original)).await.unwrap_or_else(|_| convert(own))
         };
-        mail.keep_converted(made, &self.ledger.ready.room)
+        match is_shared {
+            true => mail.keep_converted(made, &self.ledger.ready.room),
+            false => made.map(|bytes| bytes.map_or_else(|| own.clone(), Arc::new)),
+        }
     }
 }
 

@@ -4,10 +4,12 @@ use super::settle::Try;
 use crate::base::clock::Time;
 use crate::base::id::{DeliveryId, MessageId};
 use crate::base::metrics::{
-    DELIVERIES_SETTLED, DELIVERY_SECONDS, DESTINATIONS_STEERED, FEED_FAILURES, MESSAGES_CONVERTED, REPORTS_NOT_SENT,
+    DELIVERIES_SETTLED, DELIVERY_SECONDS, DESTINATIONS_STEERED, FEED_FAILURES, MESSAGES_CONVERTED, MESSAGES_NOT_SIGNED,
+    REPORTS_NOT_SENT,
     SETTLE_FAILURES, SITES_DOWN, SITES_SLOWED, TRIES_BROKEN,
 };
 use crate::base::observe::Happening;
+use crate::mail::domain_name::DomainName;
 use crate::model::delivery::{Delivery, State};
 use crate::model::host::Host;
 use crate::model::outcome::Why;
@@ -226,5 +228,36 @@ impl Happening for SiteDown<'_> {
         let Self { site, until, why } = self;
         metrics::counter!(SITES_DOWN).increment(1);
         tracing::warn!(site, %until, why, "cannot be reached; not trying before");
+    }
+}
+
+/// Mail of a domain that has keys waits, or comes back, because it could not be signed.
+pub(super) struct NotSigned<'a> {
+    pub message: &'a MessageId,
+    pub domain: &'a DomainName,
+    pub why: NotSignedWhy<'a>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum NotSignedWhy<'a> {
+    /// None of its keys can be used.
+    NoKey(&'a str),
+    /// No key could sign this.
+    Unsignable(&'a str),
+}
+
+impl Happening for NotSigned<'_> {
+    fn record(self) {
+        let Self { message, domain, why } = self;
+        match why {
+            NotSignedWhy::NoKey(why) => {
+                metrics::counter!(MESSAGES_NOT_SIGNED, "why" => "no_key").increment(1);
+                tracing::error!(%message, %domain, why, "mail waits: its domain has DKIM keys and none can sign; see `gatepost dkim show`");
+            }
+            NotSignedWhy::Unsignable(why) => {
+                metrics::counter!(MESSAGES_NOT_SIGNED, "why" => "unsignable").increment(1);
+                tracing::error!(%message, %domain, why, "a message cannot be signed, and is not sent unsigned");
+            }
+        }
     }
 }

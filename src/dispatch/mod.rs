@@ -12,6 +12,7 @@ mod feed;
 mod form;
 mod happenings;
 pub mod learned;
+mod letter;
 mod lookup;
 pub mod operate;
 mod routes;
@@ -30,6 +31,7 @@ use crate::deliver::outcome::Replies;
 use crate::deliver::session::Surroundings;
 use crate::model::outcome::Why;
 use crate::outward::Outward;
+use crate::proof::Keys;
 use crate::queue::ledger::Ledger;
 use crate::queue::pulse::Pulse;
 use crate::queue::ready::{Cause, Item, Shut};
@@ -63,6 +65,10 @@ pub struct Dispatch {
     connections_max: AtomicUsize,
     /// One for each way that is being looked up.
     lookups: Semaphore,
+    /// What mail is signed with.
+    keys: Arc<ArcSwap<Keys>>,
+    /// Memory for copies of messages that are signed or differ by recipient, in KiB.
+    copies: Arc<Semaphore>,
     settler: Settler,
     tls_counts: TlsCounts,
     orders: Orders,
@@ -76,6 +82,7 @@ pub struct Parts {
     pub finder: Finder,
     pub around: Surroundings,
     pub replies: Arc<ArcSwap<Replies>>,
+    pub keys: Arc<ArcSwap<Keys>>,
     pub pulse: Pulse,
     pub shutdown: Shutdown,
 }
@@ -110,7 +117,7 @@ impl Dispatch {
     }
 
     fn new(parts: Parts) -> (Self, Inbox) {
-        let Parts { ledger, finder, around, replies, pulse, shutdown } = parts;
+        let Parts { ledger, finder, around, replies, keys, pulse, shutdown } = parts;
         let (settler, inbox) = Settler::new();
         let connections = ledger.settings.load().connections as usize;
         let dispatch = Self {
@@ -125,6 +132,8 @@ impl Dispatch {
             connections: Arc::new(Semaphore::new(connections)),
             connections_max: AtomicUsize::new(connections),
             lookups: Semaphore::new(limits::LOOKUPS_AT_ONCE),
+            keys,
+            copies: Arc::new(Semaphore::new(limits::COPIES_KIB_MAX)),
             settler,
             tls_counts: TlsCounts::default(),
             orders: Orders::new(),

@@ -54,8 +54,16 @@ pub(super) struct Try {
     pub tls: Option<String>,
     pub reply: Option<String>,
     pub dialogue: Option<String>,
+    pub sent: Sent,
     /// The next host passes on what the sender wished to be told (RFC 3461 5.2): then we tell nothing.
     pub tells_success: bool,
+}
+
+/// What was done to the stored message before it went out: with this it can be shown again as it was.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sent {
+    pub signature: Option<Arc<str>>,
+    pub is_converted: bool,
 }
 
 impl Try {
@@ -69,6 +77,7 @@ impl Try {
             tls: None,
             reply: None,
             dialogue: None,
+            sent: Sent::default(),
             tells_success: false,
         }
     }

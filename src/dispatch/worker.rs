@@ -114,7 +114,7 @@ impl Worker {
         match &self.site.kind {
             Kind::Away(_) => self.attempt(items).await,
             Kind::Desk => self.dispatch.file(items),
-            Kind::Sandbox => self.dispatch.capture(items),
+            Kind::Sandbox => self.dispatch.capture(items).await,
         }
     }
 

@@ -29,7 +29,7 @@ settings! {
         live recipient_limits: Vec<Rate> = default(Vec::new(), "[\"20000/day\"]"),
         /// Open and click tracking; absent: none.
         live tracking: Option<Tracking> = optional(
-            "{ host = \"https://t.example.com\", opens = true, clicks = \"html\", check = true }"
+            "{ host = \"https://t.example.com\", opens = true, clicks = \"html\", pixel = \"bottom\", exclude = [\"bank.example\"], sensitive = [\"password\"], check = true }"
         ),
         /// Keys that sign its mail, side by side; a key named here signs at once, so its record must be
         /// in the DNS before.
@@ -46,6 +46,15 @@ settings! {
         live opens: bool = default(true),
         /// Which links report a click: none, those in HTML, or all (in plain text too).
         live clicks: Clicks = default(Clicks::Html),
+        /// Where the invisible image stands in the text: bottom, or top for readers that cut long mail off.
+        live pixel: PixelPlace = default(PixelPlace::Bottom),
+        /// Hosts whose links are left as they are, and all below them.
+        live exclude: Vec<DomainName> = default(Vec::new(), "[\"bank.example\"]"),
+        /// Words in path or query of a link that is left as it is: scanners follow tracked links, and what
+        /// works once would be used up.
+        live sensitive: Vec<String> = default(
+            ["password", "passwd", "magic-link", "magiclink", "one-time", "onetime", "otp="].map(str::to_owned).to_vec()
+        ),
         /// Whether the host must be seen to lead here before links are rewritten; until then mail leaves
         /// untracked.
         live check: bool = default(true),
@@ -80,6 +89,14 @@ words! {
         None = "none",
         Html = "html",
         All = "all",
+    }
+}
+
+words! {
+    /// Where the image is put that reports an open.
+    pub enum PixelPlace {
+        Bottom = "bottom",
+        Top = "top",
     }
 }
 

@@ -54,6 +54,8 @@ pub mod category {
     pub const UNSENDABLE: &str = "unsendable";
     /// What the mail needs is not configured, or not any more.
     pub const MISCONFIGURED: &str = "misconfigured";
+    /// Its domain has keys, and none of them can sign.
+    pub const UNSIGNED: &str = "unsigned";
     pub const EXPIRED: &str = "expired";
 }
 

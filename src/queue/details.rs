@@ -74,6 +74,12 @@ pub struct Wishes {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadDetails(String);
 
+impl BadDetails {
+    pub(super) fn new(why: String) -> Self {
+        Self(why)
+    }
+}
+
 impl std::fmt::Display for BadDetails {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "details cannot be read: {}", self.0)

@@ -104,9 +104,10 @@ impl Lane {
         }
     }
 
-    /// What goes next: deliveries of one message, so many at most. Empty when nothing waits.
+    /// What goes next: deliveries of one message, so many at most, and one when each has a copy of its own. Empty when
+    /// nothing waits.
     pub fn try_take(&self, max: usize) -> Vec<Item> {
-        self.state().fair.pop(max, |one, next| Arc::ptr_eq(&one.mail, &next.mail))
+        self.state().fair.pop(max, |one, next| Arc::ptr_eq(&one.mail, &next.mail) && !one.mail.is_personal())
     }
 
     /// Returns when something may be there to be taken, or after so long. Whoever comes back takes what there

@@ -11,6 +11,7 @@ use crate::base::clock::{Clock, Time};
 use crate::base::id::{MessageId, TenantId};
 use crate::base::observe::Happening;
 use crate::base::random::Random;
+use crate::content::token::Keyring;
 use crate::mail::envelope::MailParams;
 use crate::model::delivery::{Delivery, Lease, State};
 use crate::model::directory::{Directory, DirectoryHandle};
@@ -32,6 +33,8 @@ pub struct Ledger {
     pub settings: Arc<ArcSwap<Settings>>,
     /// What this node has in memory to be sent.
     pub ready: Arc<Ready>,
+    /// What tracked links and return paths are made with.
+    pub keyring: Arc<ArcSwap<Keyring>>,
     /// Who it is when it leases.
     pub lease: Lease,
     pub clock: Clock,

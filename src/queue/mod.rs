@@ -14,4 +14,5 @@ pub mod ready;
 pub mod schedule;
 pub mod settings;
 pub mod simulator;
+pub mod slots;
 pub mod steer;

@@ -12,10 +12,12 @@ use crate::base::clock::Time;
 use crate::base::id::TenantId;
 use crate::base::limits;
 use crate::base::wake::Bell;
+use crate::content::slot::Slot;
 use crate::mail::encode::Unconvertible;
 use crate::mail::envelope::MailParams;
 use crate::model::delivery::Delivery;
 use crate::model::message::Message;
+use crate::proof::Keys;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -27,7 +29,24 @@ pub struct Mail {
     pub prepared: Arc<Vec<u8>>,
     /// What it holds of the memory for mail, until its last delivery is done.
     pub room: Share,
+    /// What differs by recipient, and is filled in when it goes out.
+    pub slots: Vec<Slot>,
     converted: OnceLock<Result<Converted, Unconvertible>>,
+    signed: Mutex<Signed>,
+}
+
+/// The signatures of a message that is the same for all its recipients, as it is and converted, and the keys they
+/// were made with.
+#[derive(Default)]
+struct Signed {
+    as_it_is: Option<(Arc<Keys>, Arc<str>)>,
+    converted: Option<(Arc<Keys>, Arc<str>)>,
+}
+
+impl Signed {
+    fn form(&mut self, is_converted: bool) -> &mut Option<(Arc<Keys>, Arc<str>)> {
+        if is_converted { &mut self.converted } else { &mut self.as_it_is }
+    }
 }
 
 /// A message with all its bodies in lines of ASCII.
@@ -38,7 +57,28 @@ struct Converted {
 
 impl Mail {
     pub fn new(message: Message, params: MailParams, prepared: Arc<Vec<u8>>, room: Share) -> Self {
-        Self { message, params, prepared, room, converted: OnceLock::new() }
+        let (slots, converted, signed) = (Vec::new(), OnceLock::new(), Mutex::default());
+        Self { message, params, prepared, room, slots, converted, signed }
+    }
+
+    /// With places that differ by recipient.
+    pub fn with_slots(self, slots: Vec<Slot>) -> Self {
+        Self { slots, ..self }
+    }
+
+    /// Does each recipient get a copy of its own?
+    pub fn is_personal(&self) -> bool {
+        !self.slots.is_empty()
+    }
+
+    /// The signatures made before, if these keys made them.
+    pub fn signed(&self, keys: &Arc<Keys>, is_converted: bool) -> Option<Arc<str>> {
+        let mut signed = self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+        signed.form(is_converted).as_ref().filter(|(by, _)| Arc::ptr_eq(by, keys)).map(|(_, fields)| fields.clone())
+    }
+
+    pub fn keep_signed(&self, keys: Arc<Keys>, is_converted: bool, fields: Arc<str>) {
+        *self.signed.lock().unwrap_or_else(PoisonError::into_inner).form(is_converted) = Some((keys, fields));
     }
 
     /// What came of it when it was written in lines of ASCII; none when nobody did, or it was not kept.

@@ -135,7 +135,6 @@ impl Dispatch {
     }
 
     fn attempt_row(&self, delivery: &Delivery, outcome: &Outcome, told: &Try) -> Attempt {
-        let details = told.dialogue.as_ref().map_or_else(|| "{}".to_owned(), |d| json!({ "dialogue": d }).to_string());
         Attempt {
             delivery: delivery.id.clone(),
             number: delivery.attempts,
@@ -147,7 +146,7 @@ impl Dispatch {
             address: told.address.clone(),
             tls: told.tls.clone(),
             reply: told.reply.clone(),
-            details,
+            details: attempt_details(outcome, told),
         }
     }
 
@@ -194,7 +193,7 @@ impl Dispatch {
             (State::Captured, _) => "email.captured",
             (State::Bounced, _) => "email.bounced",
             (State::Failed, _) => "email.failed",
-            (State::Deferred, End::Tried(..)) => "email.deferred",
+            (State::Deferred, End::Tried(..) | End::Untried(_)) => "email.deferred",
             // Nothing happened that anybody waits to hear of.
             _ => return None,
         };
@@ -211,6 +210,23 @@ impl Dispatch {
             data: data(delivery, verdict, end, is_sandboxed),
         })
     }
+}
+
+fn attempt_details(outcome: &Outcome, told: &Try) -> String {
+    let mut details = serde_json::Map::new();
+    if let Some(dialogue) = &told.dialogue {
+        details.insert("dialogue".to_owned(), json!(dialogue));
+    }
+    // Of what was not taken nobody asks how it was signed: the next try signs anew.
+    if *outcome == Outcome::Done {
+        if let Some(signature) = &told.sent.signature {
+            details.insert("signature".to_owned(), json!(**signature));
+        }
+        if told.sent.is_converted {
+            details.insert("converted".to_owned(), json!(true));
+        }
+    }
+    serde_json::Value::Object(details).to_string()
 }
 
 fn later(due_at: Time, attempts: i64, why: Why) -> Verdict {

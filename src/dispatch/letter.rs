@@ -1,0 +1,200 @@
+//! What one host is given of a message: the recipient's own copy where copies differ, in a form that the host
+//! takes, and signed. In this order, because nothing may touch a message that is signed but who prepends to it
+//! (RFC 6376 5.3).
+
+use super::Dispatch;
+use super::happenings::{NotSigned, NotSignedWhy};
+use crate::base::limits;
+use crate::base::observe::Happening;
+use crate::content::personal;
+use crate::deliver::outcome::network;
+use crate::deliver::session::{Parcel, Session};
+use crate::mail::envelope::{BodyType, MailParams};
+use crate::mail::status::Status;
+use crate::model::message::Origin;
+use crate::model::outcome::{Blame, Kind, Outcome, Why, category};
+use crate::proof::{self, BodyHash, Keys, Signing};
+use crate::queue::ready::{Item, Mail};
+use crate::smtp::dialogue::transaction::Lack;
+use std::borrow::Cow;
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// A message as it goes out, complete.
+pub(super) struct Letter<'a> {
+    pub bytes: Arc<Vec<u8>>,
+    pub params: Cow<'a, MailParams>,
+    /// The fields that sign it; none of a domain without keys.
+    pub signature: Option<Arc<str>>,
+    /// It is not as it is stored, but converted.
+    pub is_converted: bool,
+    /// What it takes of the memory for copies.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Why there is no letter.
+pub(super) enum Unwritten {
+    /// Not for this host.
+    Misfit(Why),
+    /// For nobody.
+    Ends(Outcome),
+}
+
+impl From<Outcome> for Unwritten {
+    fn from(outcome: Outcome) -> Self {
+        Self::Ends(outcome)
+    }
+}
+
+/// Bytes of a message in one of its forms.
+pub(super) struct Body {
+    pub bytes: Arc<Vec<u8>>,
+    pub is_converted: bool,
+}
+
+impl Dispatch {
+    /// The letter for these recipients of a message; where copies differ they are one.
+    pub(super) async fn letter<'a>(
+        &self,
+        session: &Session,
+        parcel: &Parcel<'a>,
+        item: &Item,
+    ) -> Result<Letter<'a>, Unwritten> {
+        let keys = self.keys.load_full();
+        let signs = self.may_sign(&keys, &item.mail)?;
+        let room = self.room_for_copy(&item.mail, signs).await;
+        let own = self.own_copy(item)?;
+        let needs_lines = signs && parcel.params.body == BodyType::BinaryMime;
+        let parcel_of_own = Parcel { message: &own, ..*parcel };
+        let body = self.body_for(session, &parcel_of_own, &item.mail, &own, needs_lines).await;
+        let body = body.map_err(Unwritten::Misfit)?;
+        let params = match body.is_converted {
+            true => Cow::Owned(MailParams { body: BodyType::SevenBit, ..parcel.params.clone() }),
+            false => Cow::Borrowed(parcel.params),
+        };
+        let Body { bytes, is_converted } = body;
+        let Some(signature) = self.signature(&keys, &item.mail, &bytes, is_converted).await? else {
+            return Ok(Letter { bytes, params, signature: None, is_converted, _room: room });
+        };
+        let bytes = Arc::new(on_top(&signature, bytes));
+        if let Some(lack @ Lack::Room { .. }) = session.lacks(&Parcel { message: &bytes, params: &params, ..*parcel }) {
+            return Err(Unwritten::Misfit(session.why_not(lack)));
+        }
+        Ok(Letter { bytes, params, signature: Some(signature), is_converted, _room: room })
+    }
+
+    /// What would be sent if anything were: the sandbox does all but the last step.
+    pub(super) async fn unsent_letter(&self, item: &Item) -> Result<Option<Arc<str>>, Outcome> {
+        let keys = self.keys.load_full();
+        let signs = self.may_sign(&keys, &item.mail)?;
+        let _room = self.room_for_copy(&item.mail, signs).await;
+        let own = self.own_copy(item)?;
+        self.signature(&keys, &item.mail, &own, false).await
+    }
+
+    /// Is it signed? An error when it must be and cannot: mail of a domain that has keys never leaves unsigned.
+    fn may_sign(&self, keys: &Keys, mail: &Mail) -> Result<bool, Outcome> {
+        if !is_ours(mail.message.origin) {
+            return Ok(false);
+        }
+        match keys.of(&mail.message.from_domain) {
+            Signing::None => Ok(false),
+            Signing::With(_) => Ok(true),
+            Signing::Unusable(why) => {
+                let domain = &mail.message.from_domain;
+                NotSigned { message: &mail.message.id, domain, why: NotSignedWhy::NoKey(why) }.record();
+                Err(Outcome::Later(no_key(domain.as_str(), why)))
+            }
+        }
+    }
+
+    /// Copies have a budget; who finds it spent waits for others to end. None is needed for what goes as it lies
+    /// in memory.
+    async fn room_for_copy(&self, mail: &Mail, signs: bool) -> Option<OwnedSemaphorePermit> {
+        if !signs && mail.slots.is_empty() {
+            return None;
+        }
+        let kib = mail.prepared.len().div_ceil(1024).clamp(1, limits::COPIES_KIB_MAX);
+        // Invariant: it fits, for `COPIES_KIB_MAX` does.
+        self.copies.clone().acquire_many_owned(u32::try_from(kib).unwrap_or(1)).await.ok()
+    }
+
+    /// The message as stored, or the copy of this recipient.
+    fn own_copy(&self, item: &Item) -> Result<Arc<Vec<u8>>, Outcome> {
+        let mail = &item.mail;
+        if mail.slots.is_empty() {
+            return Ok(mail.prepared.clone());
+        }
+        let mut own = Vec::with_capacity(mail.prepared.len() + limits::SIGNATURES_BYTES);
+        own.extend_from_slice(&mail.prepared);
+        let filled = personal::fill(&mut own, &mail.slots, &self.ledger.keyring.load(), &item.delivery.id);
+        // Rather late than with links that lead nowhere.
+        filled.map_err(|why| network::not_configured(&why.to_string()).outcome)?;
+        Ok(Arc::new(own))
+    }
+
+    /// The signatures of all usable keys. Recipients whose bytes are equal share one, until a key changes.
+    async fn signature(
+        &self,
+        keys: &Arc<Keys>,
+        mail: &Arc<Mail>,
+        bytes: &Arc<Vec<u8>>,
+        is_converted: bool,
+    ) -> Result<Option<Arc<str>>, Outcome> {
+        let domain = &mail.message.from_domain;
+        if !is_ours(mail.message.origin) || !matches!(keys.of(domain), Signing::With(_)) {
+            return Ok(None);
+        }
+        let is_shared = mail.slots.is_empty();
+        if let Some(signature) = is_shared.then(|| mail.signed(keys, is_converted)).flatten() {
+            return Ok(Some(signature));
+        }
+        let made = if bytes.len() <= limits::SIGN_INLINE_BYTES_MAX {
+            sign(keys, mail, bytes, self.now())
+        } else {
+            let (keys, mail, bytes, now) = (keys.clone(), mail.clone(), bytes.clone(), self.now());
+            let blocking = tokio::task::spawn_blocking(move || sign(&keys, &mail, &bytes, now)).await;
+            // It does not come back when the runtime ends: then nobody waits for this one either.
+            blocking.unwrap_or_else(|why| Err(why.to_string()))
+        };
+        let signature: Arc<str> = made.map_err(|why| {
+            NotSigned { message: &mail.message.id, domain, why: NotSignedWhy::Unsignable(&why) }.record();
+            network::unsendable(&format!("it cannot be signed: {why}")).outcome
+        })?;
+        if is_shared {
+            mail.keep_signed(keys.clone(), is_converted, signature.clone());
+        }
+        Ok(Some(signature))
+    }
+}
+
+fn sign(keys: &Keys, mail: &Mail, bytes: &[u8], now: crate::base::clock::Time) -> Result<Arc<str>, String> {
+    let Signing::With(keys) = keys.of(&mail.message.from_domain) else { return Err("it has no key".to_owned()) };
+    let fields = proof::sign(bytes, &BodyHash::of(bytes), keys, now, None).map_err(|why| why.to_string())?;
+    String::from_utf8(fields).map(Arc::from).map_err(|why| why.to_string())
+}
+
+/// Written here or by our users. What only passes through is not ours to sign.
+fn is_ours(origin: Origin) -> bool {
+    match origin {
+        Origin::Submitted | Origin::Api | Origin::Answered | Origin::Generated => true,
+        Origin::Arrived | Origin::Collected => false,
+    }
+}
+
+fn on_top(fields: &str, message: Arc<Vec<u8>>) -> Vec<u8> {
+    match Arc::try_unwrap(message) {
+        // A copy of its own has room for them.
+        Ok(mut own) => {
+            own.splice(0..0, fields.bytes());
+            own
+        }
+        Err(shared) => [fields.as_bytes(), &shared].concat(),
+    }
+}
+
+fn no_key(domain: &str, why: &str) -> Why {
+    let text = format!("{domain} has DKIM keys, and none of them can sign: {why}");
+    // RFC 3463 3.8, X.7.5: a cryptographic failure of ours.
+    Why::found(Blame::Us, Kind::Soft, category::UNSIGNED, Status::new(4, 7, 5), text)
+}
