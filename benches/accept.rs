@@ -18,6 +18,8 @@ mod client;
 mod crowd;
 #[path = "beside/disk.rs"]
 mod disk;
+#[path = "beside/opendkim.rs"]
+mod opendkim;
 #[path = "../tests/support/peers.rs"]
 mod peers;
 #[path = "../tests/support/ports.rs"]

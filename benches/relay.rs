@@ -6,11 +6,12 @@
 //! Prints messages a second from the first submission to the last arrival, CPU seconds per 1,000 messages of
 //! all processes of the server (from their start to their end, less those of a start and an end without
 //! mail) and beside them the generator's and the smarthost's, and memory at its peak. Further rows: flushes
-//! that take 1 ms longer, a smarthost 50 ms away, and mail that was put off once. As root:
+//! that take 1 ms longer, a smarthost 50 ms away, and mail that was put off once. One row has every message
+//! signed, Postfix's by OpenDKIM (`sh tests/support/peers.sh opendkim` unpacks it). As root:
 //!
 //!     cargo bench --bench relay                  GATEPOST_BENCH_MAILS=20000 GATEPOST_BENCH_ROUNDS=5 for a longer run
 //!     cargo bench --bench relay -- postfix       one of them alone: postfix, gatepost
-//!     cargo bench --bench relay -- near far      some rows alone: near chunks slow far deferred smtp-sink
+//!     cargo bench --bench relay -- near far      some rows alone: near signed chunks slow far deferred smtp-sink
 
 #[path = "beside/disk.rs"]
 mod disk;
@@ -18,6 +19,8 @@ mod disk;
 mod far;
 #[path = "beside/flush.rs"]
 mod flush;
+#[path = "beside/opendkim.rs"]
+mod opendkim;
 #[path = "../tests/support/peers.rs"]
 mod peers;
 #[path = "../tests/support/ports.rs"]
@@ -35,6 +38,7 @@ use disk::Image;
 use far::Far;
 use flush::Slow;
 use nix::sys::resource::{UsageWho, getrusage};
+use opendkim::Signer;
 use peers::Programs;
 use relaying::{RECIPIENT, SENDER};
 use servers::{Server, Setup, Working};
@@ -43,7 +47,6 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use taker::{CHUNKING, PIPELINING, Taker, Tally};
-use warden::Warded;
 
 const SESSIONS: usize = 50;
 const BYTES: usize = 10 * 1024;
@@ -72,7 +75,8 @@ fn main() {
     let bench = Bench::new();
     let direct = if wanted("near") { bench.near() } else { Vec::new() };
     for (row, run) in [
-        ("chunks", Bench::chunks as fn(&Bench)),
+        ("signed", Bench::signed as fn(&Bench)),
+        ("chunks", Bench::chunks),
         ("slow", Bench::slow_flushes),
         ("far", Bench::far_away),
         ("smtp-sink", Bench::smtp_sink),
@@ -87,7 +91,7 @@ fn main() {
     println!("load average {}", load_average());
 }
 
-const ROWS: [&str; 6] = ["near", "chunks", "slow", "far", "deferred", "smtp-sink"];
+const ROWS: [&str; 7] = ["near", "signed", "chunks", "slow", "far", "deferred", "smtp-sink"];
 
 /// Was this row asked for, or none by name?
 fn wanted(row: &str) -> bool {
@@ -135,6 +139,19 @@ impl Bench {
         });
         self.print(&format!("{} mails, smarthost beside", self.mails), &sums);
         sums.iter().map(|sum| mean(&sum.rates)).collect()
+    }
+
+    /// RSA-2048; Postfix with OpenDKIM.
+    fn signed(&self) {
+        let signer = Signer::new(self.image.path(), relaying::DOMAIN);
+        let sums = self.compare(self.rounds, |server| {
+            let mut taker = Taker::start(&[PIPELINING]);
+            let setup = relaying::signing(taker.address, &signer);
+            let measured = self.measure(server, &setup, &mut taker, self.mails);
+            assert_eq!(measured.tally.signed, self.mails as u64, "{server:?} sends mail that is not signed");
+            measured
+        });
+        self.print(&format!("{} mails, each signed (RSA-2048), smarthost beside", self.mails), &sums);
     }
 
     fn chunks(&self) {
@@ -238,7 +255,7 @@ impl Bench {
         let before = taker.took(WARM_UP);
         taker.forget();
         let (begun, generator) = (Instant::now(), children_cpu());
-        let (tally, memory) = watched(&working.warded, || {
+        let (tally, memory) = watched(&working, || {
             smtp_source(&working, mails);
             taker.took(mails)
         });
@@ -289,7 +306,7 @@ struct Measured {
 }
 
 /// What the largest look at a server's memory saw while this ran.
-fn watched<T>(server: &Warded, run: impl FnOnce() -> T) -> (T, u64) {
+fn watched<T>(server: &Working, run: impl FnOnce() -> T) -> (T, u64) {
     let (over, most) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -9,7 +9,7 @@ pub const RECIPIENT: &str = "someone@example.test";
 pub fn setup() -> Setup {
     // Where the senders' domain is looked up.
     let zone = "far.example. 300 IN MX 10 mx.far.example.\n";
-    Setup { gatepost: Box::new(gatepost), zone, postfix: postfix(), environment: Vec::new() }
+    Setup { gatepost: Box::new(gatepost), zone, postfix: postfix(), signer: None, environment: Vec::new() }
 }
 
 /// How many messages it keeps.

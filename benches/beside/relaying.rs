@@ -1,10 +1,12 @@
 //! Servers that relay: what they are given goes to one smarthost, in the clear, over as many connections at
 //! once as either may open to one destination by default.
 
+use crate::opendkim::{SELECTOR, Signer};
 use crate::servers::{Server, Setup, files};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub const DOMAIN: &str = "far.example";
 pub const SENDER: &str = "someone@far.example";
 pub const RECIPIENT: &str = "someone@example.test";
 
@@ -12,8 +14,17 @@ pub const RECIPIENT: &str = "someone@example.test";
 pub const RETRY_SECONDS: u32 = 5;
 
 pub fn setup(smarthost: SocketAddr, environment: Vec<(&'static str, PathBuf)>) -> Setup {
-    let gatepost = Box::new(move |address| gatepost(address, smarthost));
-    Setup { gatepost, zone: "", postfix: postfix(smarthost), environment }
+    let gatepost = Box::new(move |address| gatepost(address, smarthost, ""));
+    Setup { gatepost, zone: "", postfix: postfix(smarthost), signer: None, environment }
+}
+
+/// The same, and every message is signed: by ourselves, and for Postfix by OpenDKIM.
+pub fn signing(smarthost: SocketAddr, signer: &Signer) -> Setup {
+    let dkim = format!("dkim = [{{ selector = {SELECTOR:?}, key = {:?} }}]", signer.key);
+    let gatepost = Box::new(move |address| gatepost(address, smarthost, &dkim));
+    let milter = format!("smtpd_milters = inet:{}\nmilter_default_action = tempfail\n", signer.address);
+    let postfix = postfix(smarthost) + &milter;
+    Setup { gatepost, zone: "", postfix, signer: Some(signer.clone()), environment: Vec::new() }
 }
 
 /// How many messages are still to be delivered.
@@ -33,7 +44,7 @@ fn unfinished(database: &Path) -> usize {
     store.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap() as usize
 }
 
-fn gatepost(address: SocketAddr, smarthost: SocketAddr) -> String {
+fn gatepost(address: SocketAddr, smarthost: SocketAddr, of_domain: &str) -> String {
     format!(
         r#"
 [smtp]
@@ -56,6 +67,7 @@ tls = "none"
 [[domain]]
 name = "far.example"
 relay = "smarthost"
+{of_domain}
 
 [[credential]]
 username = "generator"

@@ -2,6 +2,7 @@
 //! there stands with whoever measures it.
 
 use crate::peers::Postfix;
+use crate::opendkim::Signer;
 use crate::warden::{self, Warded};
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};
@@ -23,6 +24,8 @@ pub struct Working {
     pub folder: PathBuf,
     pub address: SocketAddr,
     pub warded: Warded,
+    /// What signs for it.
+    beside: Option<Warded>,
 }
 
 impl Server {
@@ -36,8 +39,12 @@ impl Server {
             Self::Postfix => Postfix::below(&folder, address, &setup.postfix).master(),
         };
         command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
+        let beside = match (self, &setup.signer) {
+            (Self::Postfix, Some(signer)) => Some(signer.start(&folder)),
+            _ => None,
+        };
         let warded = Warded::start(command.current_dir(&folder));
-        let working = Working { server: self, folder, address, warded };
+        let working = Working { server: self, folder, address, warded, beside };
         working.greets();
         working
     }
@@ -61,11 +68,16 @@ impl Working {
 
     /// Ends it; the CPU time that it used, and what is then asked of its folder.
     pub fn stop<T>(self, ask: impl FnOnce(Server, &Path) -> T) -> (Duration, T) {
-        let Self { server, folder, warded, .. } = self;
-        let used = warded.stop();
+        let Self { server, folder, warded, beside, .. } = self;
+        let used = warded.stop() + beside.map_or(Duration::ZERO, Warded::stop);
         let answer = ask(server, &folder);
         std::fs::remove_dir_all(&folder).unwrap();
         (used, answer)
+    }
+
+    /// Memory of all its processes now.
+    pub fn memory(&self) -> u64 {
+        self.warded.memory() + self.beside.as_ref().map_or(0, Warded::memory)
     }
 
     /// Its last words.
@@ -84,6 +96,8 @@ pub struct Setup {
     pub zone: &'static str,
     /// At the end of `main.cf`.
     pub postfix: String,
+    /// The milter that signs for Postfix.
+    pub signer: Option<Signer>,
     /// For all processes of the server.
     pub environment: Vec<(&'static str, PathBuf)>,
 }

@@ -19,6 +19,9 @@ const WORD: &str = "taker";
 /// Without anything new: then there will be no more.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Where a signature begins, if there is one: behind the fields that hosts put on top.
+const SIGNATURE_WITHIN: usize = 2048;
+
 /// What it offers beside the usual.
 pub const PIPELINING: &str = "PIPELINING";
 pub const CHUNKING: &str = "CHUNKING";
@@ -37,6 +40,8 @@ pub struct Tally {
     pub messages: u64,
     /// Recipients that it answered 451.
     pub deferred: u64,
+    /// Messages with a DKIM signature in their first bytes.
+    pub signed: u64,
     pub connections: u64,
     /// Times that a client waited for it, and the messages, both behind the first message of a connection.
     pub turns: u64,
@@ -98,9 +103,9 @@ impl Taker {
     fn tally(&mut self) -> Tally {
         let line = self.answer();
         let numbers: Vec<u64> = line.split(' ').map(|n| n.parse().unwrap_or_else(|_| panic!("{line:?}"))).collect();
-        let [messages, deferred, connections, turns, warm, between, cpu] = numbers[..] else { panic!("{line}") };
+        let [messages, deferred, signed, connections, turns, warm, between, cpu] = numbers[..] else { panic!("{line}") };
         let (between, cpu) = (Duration::from_micros(between), Duration::from_micros(cpu));
-        Tally { messages, deferred, connections, turns, warm, between, cpu }
+        Tally { messages, deferred, signed, connections, turns, warm, between, cpu }
     }
 }
 
@@ -179,8 +184,8 @@ async fn reached(house: &House, enough: impl Fn(&Tally) -> bool) {
     let used = getrusage(UsageWho::RUSAGE_SELF).unwrap();
     let micros = |t: nix::sys::time::TimeVal| t.tv_sec() * 1_000_000 + t.tv_usec();
     let cpu = micros(used.user_time()) + micros(used.system_time());
-    let Tally { messages, deferred, connections, turns, warm, between, .. } = tally;
-    println!("{messages} {deferred} {connections} {turns} {warm} {} {cpu}", between.as_micros());
+    let Tally { messages, deferred, signed, connections, turns, warm, between, .. } = tally;
+    println!("{messages} {deferred} {signed} {connections} {turns} {warm} {} {cpu}", between.as_micros());
 }
 
 impl House {
@@ -197,6 +202,8 @@ impl House {
 /// Where a session stands in what comes.
 enum Reading {
     Lines,
+    /// A message begins.
+    Begin,
     Text,
     /// So many bytes of a chunk, and whether it is the last.
     Chunk(usize, bool),
@@ -255,6 +262,14 @@ impl Session {
                 self.command(from, from + end);
                 Some(end)
             }
+            Reading::Begin if rest.is_empty() => None,
+            Reading::Begin => {
+                let first = &rest[..rest.len().min(SIGNATURE_WITHIN)];
+                let is_signed = memchr::memmem::find(first, b"DKIM-Signature:").is_some();
+                self.house.tally.borrow_mut().signed += u64::from(is_signed);
+                self.reading = Reading::Text;
+                Some(0)
+            }
             Reading::Text if rest.starts_with(b".\r\n") => {
                 self.whole();
                 Some(3)
@@ -301,7 +316,7 @@ impl Session {
                 self.say("250 2.1.5 ok\r\n");
             }
             b"DATA" if self.recipients > 0 => {
-                self.reading = Reading::Text;
+                self.reading = Reading::Begin;
                 self.say("354 go ahead\r\n");
             }
             b"DATA" => self.say("554 5.5.1 nobody\r\n"),

@@ -47,14 +47,31 @@ impl Programs {
     }
 
     fn environment(&self) -> [(&'static str, PathBuf); 2] {
-        let libraries = self.below("usr/lib");
-        let folders = std::fs::read_dir(&libraries).into_iter().flatten().flatten().map(|entry| entry.path());
-        let of_this_machine = folders.filter(|path| path.to_string_lossy().ends_with("-linux-gnu"));
-        let of_this_machine = of_this_machine.last().unwrap_or_else(|| libraries.clone());
-        let path = [libraries.join("postfix"), of_this_machine.clone()];
+        let of_this_machine = libraries(&self.0);
+        let path = [self.below("usr/lib/postfix"), of_this_machine.clone()];
         let path = std::env::join_paths(path).expect("a path without a colon");
         [("LD_LIBRARY_PATH", path.into()), ("SASL_PATH", of_this_machine.join("sasl2"))]
     }
+}
+
+/// OpenDKIM's milter, unpacked beside it.
+#[allow(dead_code, reason = "the tests sign for themselves")]
+pub fn opendkim() -> Command {
+    let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/opendkim");
+    let program = found.join("usr/sbin/opendkim");
+    assert!(program.exists(), "Debian's package opendkim is needed: `sh tests/support/peers.sh opendkim` unpacks it");
+    let mut command = Command::new(program);
+    let path = std::env::join_paths([libraries(&found), found.join("usr/lib")]).expect("a path without a colon");
+    command.env("LD_LIBRARY_PATH", path).stdin(Stdio::null());
+    command
+}
+
+/// The folder of the libraries that were unpacked with a program.
+fn libraries(below: &Path) -> PathBuf {
+    let libraries = below.join("usr/lib");
+    let folders = std::fs::read_dir(&libraries).into_iter().flatten().flatten().map(|entry| entry.path());
+    let of_this_machine = folders.filter(|path| path.to_string_lossy().ends_with("-linux-gnu"));
+    of_this_machine.last().unwrap_or(libraries)
 }
 
 /// A Postfix with a folder of its own, not yet running.

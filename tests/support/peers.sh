@@ -47,6 +47,8 @@ unpack() {
 # complete NAME PROGRAM: fails when the loader would not find all its libraries.
 complete() {
     folders=$(find "$PWD/$peers/$1/usr/lib" -maxdepth 2 -type d \( -name '*-linux-gnu' -o -name postfix \) | tr '\n' ':')
+    # A few packages put theirs beside those of the machine's kind.
+    folders=$folders$PWD/$peers/$1/usr/lib
     lost=$(LD_LIBRARY_PATH=$folders ldd "$2" | awk '/not found/ {print $1}' | sort -u | tr '\n' ' ')
     [ -z "$lost" ] || {
         say "$2 misses libraries: $lost"
@@ -85,6 +87,15 @@ exim() {
         unpack exim exim4-daemon-light || { update && unpack exim exim4-daemon-light; } || return 1
     fi
     complete exim "$peers/exim/usr/sbin/exim4"
+}
+
+# The signer that Postfix is measured with.
+opendkim() {
+    if [ ! -x "$peers/opendkim/usr/sbin/opendkim" ]; then
+        apt-cache show opendkim >/dev/null 2>&1 || update
+        unpack opendkim opendkim || { update && unpack opendkim opendkim; } || return 1
+    fi
+    complete opendkim "$peers/opendkim/usr/sbin/opendkim"
 }
 
 for peer in "$@"; do
