@@ -16,7 +16,7 @@ use crate::model::message::Message;
 use crate::model::outcome::{Blame, Kind, Outcome, Why};
 use crate::queue::fair::Rank;
 use crate::queue::ready::{Item, Mail, Place, Stream};
-use crate::queue::{details, schedule, slots};
+use crate::queue::{details, finish, schedule};
 use crate::store::queue::Lane;
 use crate::store::{Change, StoreError};
 use std::collections::{HashMap, HashSet};
@@ -268,15 +268,15 @@ impl Dispatch {
             Ok(params) => params,
             Err(why) => return Read::Damaged(why.to_string()),
         };
-        let slots = match slots::slots(&message.details) {
-            Ok(slots) => slots,
+        let finish = match finish::finish(&message.details) {
+            Ok(finish) => finish,
             Err(why) => return Read::Damaged(why.to_string()),
         };
         let mut room = self.ledger.ready.room.share();
         if !room.grow_to(prepared.len()) {
             return Read::NoRoom;
         }
-        Read::Mail(Arc::new(Mail::new(message, params, Arc::new(prepared), room).with_slots(slots)))
+        Read::Mail(Arc::new(Mail::new(message, params, Arc::new(prepared), room).to_finish(finish)))
     }
 
     /// A delivery whose message is not there. It keeps its place until that is on disk.

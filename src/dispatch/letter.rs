@@ -60,7 +60,7 @@ impl Dispatch {
         parcel: &Parcel<'a>,
         item: &Item,
     ) -> Result<Letter<'a>, Unwritten> {
-        let keys = self.keys.load_full();
+        let keys = self.ledger.keys.load_full();
         let signs = self.may_sign(&keys, &item.mail)?;
         let room = self.room_for_copy(&item.mail, signs).await;
         let own = self.own_copy(item)?;
@@ -85,7 +85,7 @@ impl Dispatch {
 
     /// What would be sent if anything were: the sandbox does all but the last step.
     pub(super) async fn unsent_letter(&self, item: &Item) -> Result<Option<Arc<str>>, Outcome> {
-        let keys = self.keys.load_full();
+        let keys = self.ledger.keys.load_full();
         let signs = self.may_sign(&keys, &item.mail)?;
         let _room = self.room_for_copy(&item.mail, signs).await;
         let own = self.own_copy(item)?;
@@ -98,20 +98,25 @@ impl Dispatch {
             return Ok(false);
         }
         match keys.of(&mail.message.from_domain) {
+            Signing::None if mail.finish.is_to_be_signed => Err(self.unsigned(mail, "none is configured any more")),
             Signing::None => Ok(false),
             Signing::With(_) => Ok(true),
-            Signing::Unusable(why) => {
-                let domain = &mail.message.from_domain;
-                NotSigned { message: &mail.message.id, domain, why: NotSignedWhy::NoKey(why) }.record();
-                Err(Outcome::Later(no_key(domain.as_str(), why)))
-            }
+            Signing::Unusable(why) => Err(self.unsigned(mail, why)),
         }
+    }
+
+    fn unsigned(&self, mail: &Mail, why: &str) -> Outcome {
+        let domain = &mail.message.from_domain;
+        NotSigned { message: &mail.message.id, domain, why: NotSignedWhy::NoKey(why) }.record();
+        let text = format!("{domain} has DKIM keys, and none of them can sign: {why}");
+        // RFC 3463 3.8, X.7.5: a cryptographic failure, and ours.
+        Outcome::Later(Why::found(Blame::Us, Kind::Soft, category::UNSIGNED, Status::new(4, 7, 5), text))
     }
 
     /// Copies have a budget; who finds it spent waits for others to end. None is needed for what goes as it lies
     /// in memory.
     async fn room_for_copy(&self, mail: &Mail, signs: bool) -> Option<OwnedSemaphorePermit> {
-        if !signs && mail.slots.is_empty() {
+        if !signs && mail.finish.slots.is_empty() {
             return None;
         }
         let kib = mail.prepared.len().div_ceil(1024).clamp(1, limits::COPIES_KIB_MAX);
@@ -122,12 +127,12 @@ impl Dispatch {
     /// The message as stored, or the copy of this recipient.
     fn own_copy(&self, item: &Item) -> Result<Arc<Vec<u8>>, Outcome> {
         let mail = &item.mail;
-        if mail.slots.is_empty() {
+        if mail.finish.slots.is_empty() {
             return Ok(mail.prepared.clone());
         }
         let mut own = Vec::with_capacity(mail.prepared.len() + limits::SIGNATURES_BYTES);
         own.extend_from_slice(&mail.prepared);
-        let filled = personal::fill(&mut own, &mail.slots, &self.ledger.keyring.load(), &item.delivery.id);
+        let filled = personal::fill(&mut own, &mail.finish.slots, &self.ledger.keyring.load(), &item.delivery.id);
         // Rather late than with links that lead nowhere.
         filled.map_err(|why| network::not_configured(&why.to_string()).outcome)?;
         Ok(Arc::new(own))
@@ -145,7 +150,7 @@ impl Dispatch {
         if !is_ours(mail.message.origin) || !matches!(keys.of(domain), Signing::With(_)) {
             return Ok(None);
         }
-        let is_shared = mail.slots.is_empty();
+        let is_shared = mail.finish.slots.is_empty();
         if let Some(signature) = is_shared.then(|| mail.signed(keys, is_converted)).flatten() {
             return Ok(Some(signature));
         }
@@ -191,10 +196,4 @@ fn on_top(fields: &str, message: Arc<Vec<u8>>) -> Vec<u8> {
         }
         Err(shared) => [fields.as_bytes(), &shared].concat(),
     }
-}
-
-fn no_key(domain: &str, why: &str) -> Why {
-    let text = format!("{domain} has DKIM keys, and none of them can sign: {why}");
-    // RFC 3463 3.8, X.7.5: a cryptographic failure of ours.
-    Why::found(Blame::Us, Kind::Soft, category::UNSIGNED, Status::new(4, 7, 5), text)
 }

@@ -31,7 +31,6 @@ use crate::deliver::outcome::Replies;
 use crate::deliver::session::Surroundings;
 use crate::model::outcome::Why;
 use crate::outward::Outward;
-use crate::proof::Keys;
 use crate::queue::ledger::Ledger;
 use crate::queue::pulse::Pulse;
 use crate::queue::ready::{Cause, Item, Shut};
@@ -65,8 +64,6 @@ pub struct Dispatch {
     connections_max: AtomicUsize,
     /// One for each way that is being looked up.
     lookups: Semaphore,
-    /// What mail is signed with.
-    keys: Arc<ArcSwap<Keys>>,
     /// Memory for copies of messages that are signed or differ by recipient, in KiB.
     copies: Arc<Semaphore>,
     settler: Settler,
@@ -82,7 +79,6 @@ pub struct Parts {
     pub finder: Finder,
     pub around: Surroundings,
     pub replies: Arc<ArcSwap<Replies>>,
-    pub keys: Arc<ArcSwap<Keys>>,
     pub pulse: Pulse,
     pub shutdown: Shutdown,
 }
@@ -117,7 +113,7 @@ impl Dispatch {
     }
 
     fn new(parts: Parts) -> (Self, Inbox) {
-        let Parts { ledger, finder, around, replies, keys, pulse, shutdown } = parts;
+        let Parts { ledger, finder, around, replies, pulse, shutdown } = parts;
         let (settler, inbox) = Settler::new();
         let connections = ledger.settings.load().connections as usize;
         let dispatch = Self {
@@ -132,7 +128,6 @@ impl Dispatch {
             connections: Arc::new(Semaphore::new(connections)),
             connections_max: AtomicUsize::new(connections),
             lookups: Semaphore::new(limits::LOOKUPS_AT_ONCE),
-            keys,
             copies: Arc::new(Semaphore::new(limits::COPIES_KIB_MAX)),
             settler,
             tls_counts: TlsCounts::default(),

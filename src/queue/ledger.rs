@@ -18,6 +18,7 @@ use crate::model::directory::{Directory, DirectoryHandle};
 use crate::model::intake::Intake;
 use crate::model::message::Message;
 use crate::model::name::Name;
+use crate::proof::Keys;
 use crate::smtp::reply::Reply;
 use crate::store::{Change, Store, StoreError};
 use arc_swap::ArcSwap;
@@ -35,6 +36,8 @@ pub struct Ledger {
     pub ready: Arc<Ready>,
     /// What tracked links and return paths are made with.
     pub keyring: Arc<ArcSwap<Keyring>>,
+    /// What mail is signed with.
+    pub keys: Arc<ArcSwap<Keys>>,
     /// Who it is when it leases.
     pub lease: Lease,
     pub clock: Clock,

@@ -6,13 +6,13 @@
 //! nothing older waits for its destination takes a place at once and is never read back from the store.
 
 use super::course::Course;
+use super::finish::Finish;
 use super::lane::{Calls, Lane};
 use crate::base::budget::{Budget, Share};
 use crate::base::clock::Time;
 use crate::base::id::TenantId;
 use crate::base::limits;
 use crate::base::wake::Bell;
-use crate::content::slot::Slot;
 use crate::mail::encode::Unconvertible;
 use crate::mail::envelope::MailParams;
 use crate::model::delivery::Delivery;
@@ -29,8 +29,7 @@ pub struct Mail {
     pub prepared: Arc<Vec<u8>>,
     /// What it holds of the memory for mail, until its last delivery is done.
     pub room: Share,
-    /// What differs by recipient, and is filled in when it goes out.
-    pub slots: Vec<Slot>,
+    pub finish: Finish,
     converted: OnceLock<Result<Converted, Unconvertible>>,
     signed: Mutex<Signed>,
 }
@@ -57,18 +56,18 @@ struct Converted {
 
 impl Mail {
     pub fn new(message: Message, params: MailParams, prepared: Arc<Vec<u8>>, room: Share) -> Self {
-        let (slots, converted, signed) = (Vec::new(), OnceLock::new(), Mutex::default());
-        Self { message, params, prepared, room, slots, converted, signed }
+        let (finish, converted, signed) = (Finish::default(), OnceLock::new(), Mutex::default());
+        Self { message, params, prepared, room, finish, converted, signed }
     }
 
-    /// With places that differ by recipient.
-    pub fn with_slots(self, slots: Vec<Slot>) -> Self {
-        Self { slots, ..self }
+    /// With this left to do when it goes out.
+    pub fn to_finish(self, finish: Finish) -> Self {
+        Self { finish, ..self }
     }
 
     /// Does each recipient get a copy of its own?
     pub fn is_personal(&self) -> bool {
-        !self.slots.is_empty()
+        !self.finish.slots.is_empty()
     }
 
     /// The signatures made before, if these keys made them.
