@@ -12,6 +12,8 @@ mod sink;
 mod bounces;
 #[path = "delivery/crash.rs"]
 mod crash;
+#[path = "delivery/links.rs"]
+mod links;
 #[path = "delivery/operators.rs"]
 mod operators;
 #[path = "delivery/peers.rs"]
@@ -20,6 +22,8 @@ mod peers;
 mod queue;
 #[path = "delivery/reuse.rs"]
 mod reuse;
+#[path = "delivery/signing.rs"]
+mod signing;
 #[path = "delivery/sinks.rs"]
 mod sinks;
 #[path = "delivery/smarthost.rs"]

@@ -3,19 +3,29 @@
 
 use super::sink::{Act, At, Message, Offer};
 use super::world::{SENDER, TEXT, World};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use gatepost::model::dkim::Algorithm;
+use gatepost::proof::PrivateKey;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-const RSA: &str = include_str!("../../certs/test-only-not-secret/dkim-rsa.pem");
-const ED25519: &str = include_str!("../../certs/test-only-not-secret/dkim-ed25519.pem");
+/// A new key: its file's text, and its record.
+pub struct Key {
+    pem: String,
+    record: String,
+}
 
-/// The record of the key in this file, as the DNS would have it.
-fn record(pem: &str) -> String {
-    gatepost::proof::SigningKey::read("example.com".parse().unwrap(), "gp1", pem.as_bytes()).unwrap().record()
+impl Key {
+    fn new(algorithm: Algorithm) -> Self {
+        let key = PrivateKey::generate(algorithm).unwrap();
+        let text = BASE64_STANDARD.encode(key.to_pkcs8().unwrap().expose());
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n");
+        Self { pem, record: key.public().unwrap().record() }
+    }
 }
 
 /// What dkimpy says of each signature of a message, in their order.
-fn verified(message: &Message, records: &[(&str, String)]) -> Vec<bool> {
+pub fn verified(message: &Message, records: &[(&str, String)]) -> Vec<bool> {
     let script = crate::source::root().join("tests/clients/dkim_verify.py");
     let mut command = Command::new("python3");
     command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -29,11 +39,12 @@ fn verified(message: &Message, records: &[(&str, String)]) -> Vec<bool> {
     String::from_utf8(output.stdout).unwrap().split_whitespace().map(|word| word == "True").collect()
 }
 
-fn with_both_keys(world: &World) -> [(&'static str, String); 2] {
-    world.yard.write("rsa.pem", RSA);
-    world.yard.write("ed.pem", ED25519);
+pub fn with_both_keys(world: &World) -> [(&'static str, String); 2] {
+    let (rsa, ed25519) = (Key::new(Algorithm::Rsa), Key::new(Algorithm::Ed25519));
+    world.yard.write("rsa.pem", &rsa.pem);
+    world.yard.write("ed.pem", &ed25519.pem);
     world.domain(r#"dkim = [{ selector = "gp1", key = "rsa.pem" }, { selector = "gp2", key = "ed.pem" }]"#);
-    [("gp1", record(RSA)), ("gp2", record(ED25519))]
+    [("gp1", rsa.record), ("gp2", ed25519.record)]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,13 +123,13 @@ async fn a_rotated_key_signs_what_was_put_off() {
     let house = world.open();
     house.sends(&["one@far.example"]);
     house.tried("one@far.example", 1);
-    world.yard.write("rsa.pem", include_str!("../../certs/test-only-not-secret/dkim-rsa-2.pem"));
+    let rotated = Key::new(Algorithm::Rsa);
+    world.yard.write("rsa.pem", &rotated.pem);
     house.daemon.reloads();
-    let rotated = record(include_str!("../../certs/test-only-not-secret/dkim-rsa-2.pem"));
     let message = sink.message().await;
     let of = |rsa: &String| verified(&message, &[("gp1", rsa.clone()), ("gp2", records[1].1.clone())]);
     // The reload may have come before or behind the second try: one of the two keys it is.
-    assert!(of(&rotated) == [true, true] || of(&records[0].1) == [true, true], "{}", message.text());
+    assert!(of(&rotated.record) == [true, true] || of(&records[0].1) == [true, true], "{}", message.text());
 }
 
 /// Reports of ours are mail like any other.
