@@ -20,13 +20,16 @@ use gatepost::mail::address_list::addresses;
 use gatepost::mail::envelope::{MailParams, Recipient, ReversePath};
 use gatepost::mail::header::Header;
 use gatepost::mail::received::{Hop, Protocol};
+use gatepost::model::dkim::Algorithm;
 use gatepost::model::message::Form;
+use gatepost::proof::{self, BodyHash, PrivateKey, SigningKey};
 use gatepost::smtp::dialogue::capabilities::Capabilities;
 use gatepost::smtp::dialogue::response::Responses;
 use gatepost::smtp::dialogue::transaction::{self, Answer, Haste, Mail, Next, Transaction};
 use gatepost::store::mail::Body;
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::Arc;
 
 // As in the daemon: the figures are of the same allocator.
 #[global_allocator]
@@ -164,4 +167,32 @@ fn send_a_message(bencher: Bencher) {
         assert!(answers.iter().all(Answer::is_accepted));
         answers
     });
+}
+
+/// The hash of a body: once for a message, whatever it has of keys and recipients.
+#[divan::bench(args = [10 << 10, 1 << 20])]
+fn hash_body(bencher: Bencher, bytes: usize) {
+    let line = "<p>Lines of a message have <b>about as many</b> bytes as this one, and a few more.</p>\r\n";
+    let message = format!("From: shop@example.com\r\n\r\n{}", line.repeat(bytes / line.len()));
+    bencher.counter(BytesCount::of_str(&message)).bench(|| BodyHash::of(black_box(message.as_bytes())));
+}
+
+/// One signature without the hash of the body, beside the bare signature in it.
+#[divan::bench(args = [Algorithm::Rsa, Algorithm::Ed25519])]
+fn sign_message(bencher: Bencher, algorithm: &Algorithm) {
+    let private = PrivateKey::generate(*algorithm).unwrap();
+    let key = SigningKey::new("example.com".parse().unwrap(), "gp1".parse().unwrap(), private);
+    let (keys, now) = ([Arc::new(key)], Clock::System.now());
+    let body = BodyHash::of(HEADER);
+    bencher.bench(|| proof::sign(black_box(HEADER), &body, &keys, now, None).unwrap());
+}
+
+#[divan::bench]
+fn sign_bare_rsa(bencher: Bencher) {
+    use aws_lc_rs::rsa::{KeyPair, KeySize};
+    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, HEADER);
+    let mut signature = vec![0; pair.public_modulus_len()];
+    bencher
+        .bench_local(|| pair.sign_digest(&aws_lc_rs::signature::RSA_PKCS1_SHA256, black_box(&digest), &mut signature));
 }

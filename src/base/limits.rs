@@ -308,6 +308,11 @@ pub const HTTPS_ADDRESSES_MAX: usize = 4;
 /// A chain or key file: beyond this the wrong file was named.
 pub const PEM_FILE_BYTES_MAX: u64 = 1 << 20;
 
+// --- signatures ----------------------------------------------------------------------------------
+
+/// Fields of one header that are signed: no honest one has a tenth of it, and each is named in every signature.
+pub const SIGNED_FIELDS_MAX: usize = 200;
+
 // --- mail to other servers -----------------------------------------------------------------------
 
 /// A line of a remote's reply with its CRLF: RFC 5321 4.5.3.1.5 has 512, and lines of an AUTH dialogue 12,288

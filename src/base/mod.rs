@@ -9,6 +9,7 @@ pub mod limits;
 pub mod metrics;
 pub mod observe;
 pub mod password;
+pub mod pem;
 pub mod random;
 pub mod ready;
 pub mod scram;

@@ -2,38 +2,16 @@
 //! the file, what is wrong with it, and what would be right.
 
 use super::{Pair, provider};
-use crate::base::limits;
+use crate::base::pem::{self, BadPem};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 #[derive(Debug)]
 pub enum BadPair {
-    Unreadable {
+    Pem {
         path: PathBuf,
-        why: io::Error,
-    },
-    TooLarge {
-        path: PathBuf,
-    },
-    Empty {
-        path: PathBuf,
-    },
-    NoCertificate {
-        path: PathBuf,
-        found: Found,
-    },
-    NoKey {
-        path: PathBuf,
-        found: Found,
-    },
-    BadPem {
-        path: PathBuf,
-        why: &'static str,
+        why: BadPem,
     },
     BadCertificate {
         path: PathBuf,
@@ -57,41 +35,10 @@ pub enum BadPair {
     },
 }
 
-/// What a file holds instead of what it should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    NoPem,
-    Certificate,
-    Key,
-    EncryptedKey,
-    OtherPem,
-}
-
-impl std::fmt::Display for Found {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::NoPem => "it is not PEM (text with -----BEGIN …----- lines)",
-            Self::Certificate => "it holds a certificate instead: are the two files swapped?",
-            Self::Key => "it holds a private key instead: are the two files swapped?",
-            Self::EncryptedKey => "its key is encrypted, and a daemon has nobody to ask for the passphrase",
-            Self::OtherPem => "it holds PEM of another kind",
-        })
-    }
-}
-
 impl std::fmt::Display for BadPair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Unreadable { path, why } => write!(f, "{}: cannot be read: {why}", path.display()),
-            Self::TooLarge { path } => {
-                write!(f, "{}: larger than {} bytes, no PEM file is", path.display(), limits::PEM_FILE_BYTES_MAX)
-            }
-            Self::Empty { path } => write!(f, "{}: the file is empty", path.display()),
-            Self::NoCertificate { path, found } => {
-                write!(f, "{}: no certificate in this file: {found}", path.display())
-            }
-            Self::NoKey { path, found } => write!(f, "{}: no private key in this file: {found}", path.display()),
-            Self::BadPem { path, why } => write!(f, "{}: damaged PEM: {why}", path.display()),
+            Self::Pem { path, why } => write!(f, "{}: {why}", path.display()),
             Self::BadCertificate { path, why } => write!(f, "{}: not a usable certificate: {why}", path.display()),
             Self::BadKey { path } => {
                 write!(
@@ -121,12 +68,7 @@ impl BadPair {
     /// The file at fault.
     pub fn path(&self) -> &Path {
         match self {
-            Self::Unreadable { path, .. }
-            | Self::TooLarge { path }
-            | Self::Empty { path }
-            | Self::NoCertificate { path, .. }
-            | Self::NoKey { path, .. }
-            | Self::BadPem { path, .. }
+            Self::Pem { path, .. }
             | Self::BadCertificate { path, .. }
             | Self::BadKey { path }
             | Self::Nameless { path }
@@ -138,8 +80,12 @@ impl BadPair {
 
 /// Reads both files and makes sure that they fit each other.
 pub fn load(certificate: &Path, key: &Path) -> Result<Pair, BadPair> {
-    let chain = chain_in(certificate, &read(certificate)?)?;
-    let private = key_in(key, &read(key)?)?;
+    let in_file = |path: &Path| {
+        let path = path.to_owned();
+        move |why| BadPair::Pem { path, why }
+    };
+    let chain = pem::read(certificate).and_then(|text| pem::certificates(&text)).map_err(in_file(certificate))?;
+    let private = pem::read(key).and_then(|text| pem::private_key(&text)).map_err(in_file(key))?;
     // First by itself, so that the message can tell a bad key from one that belongs elsewhere.
     if provider().key_provider.load_private_key(private.clone_key()).is_err() {
         return Err(BadPair::BadKey { path: key.to_owned() });
@@ -150,64 +96,6 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Pair, BadPair> {
             Err(BadPair::Mismatch { certificate: certificate.to_owned(), key: key.to_owned() })
         }
         Err(why) => Err(BadPair::BadCertificate { path: certificate.to_owned(), why }),
-    }
-}
-
-/// Is there a private key in this file? For keys whose use is another room's matter.
-pub fn check_key(path: &Path) -> Result<(), BadPair> {
-    key_in(path, &read(path)?).map(|_| ())
-}
-
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, BadPair> {
-    let unreadable = |why| BadPair::Unreadable { path: path.to_owned(), why };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(limits::PEM_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    match bytes.len() as u64 {
-        0 => Err(BadPair::Empty { path: path.to_owned() }),
-        n if n > limits::PEM_FILE_BYTES_MAX => Err(BadPair::TooLarge { path: path.to_owned() }),
-        _ => Ok(bytes),
-    }
-}
-
-fn chain_in(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, BadPair> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
-    match chain {
-        Ok(chain) if chain.is_empty() => Err(BadPair::NoCertificate { path: path.to_owned(), found: found_in(text) }),
-        Ok(chain) => Ok(chain),
-        Err(why) => Err(BadPair::BadPem { path: path.to_owned(), why: in_words(&why) }),
-    }
-}
-
-fn key_in(path: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, BadPair> {
-    PrivateKeyDer::from_pem_slice(text).map_err(|why| match why {
-        pem::Error::NoItemsFound => BadPair::NoKey { path: path.to_owned(), found: found_in(text) },
-        why => BadPair::BadPem { path: path.to_owned(), why: in_words(&why) },
-    })
-}
-
-/// The crate's own words would quote lines of the file, and the file may be a key.
-fn in_words(why: &pem::Error) -> &'static str {
-    match why {
-        pem::Error::MissingSectionEnd { .. } => "an -----END …----- line is missing",
-        pem::Error::IllegalSectionStart { .. } => "a -----BEGIN …----- line is malformed",
-        pem::Error::Base64Decode(_) => "the text between BEGIN and END is not base64",
-        _ => "it cannot be decoded",
-    }
-}
-
-fn found_in(text: &[u8]) -> Found {
-    let text = String::from_utf8_lossy(text);
-    if !text.contains("-----BEGIN ") {
-        Found::NoPem
-    } else if text.contains("ENCRYPTED") {
-        Found::EncryptedKey
-    } else if text.contains("PRIVATE KEY-----") {
-        Found::Key
-    } else if text.contains("-----BEGIN CERTIFICATE-----") {
-        Found::Certificate
-    } else {
-        Found::OtherPem
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::files::{self, BadPair};
 use super::{Pair, is_for};
+use crate::base::pem::BadPem;
 use crate::mail::domain_name::DomainName;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -27,7 +28,7 @@ pub fn load_or_make(hostname: &DomainName, directory: &Path) -> Result<Pair, Bad
     let (certificate, key) = (directory.join(CERTIFICATE), directory.join(KEY));
     match files::load(&certificate, &key) {
         Ok(pair) if is_for(&pair, hostname) => return Ok(pair),
-        Err(why @ BadPair::Unreadable { .. }) if !is_absent(&why) => return Err(why),
+        Err(why @ BadPair::Pem { why: BadPem::Unreadable(_), .. }) if !is_absent(&why) => return Err(why),
         Ok(_) | Err(_) => {}
     }
     make(hostname, directory).map_err(|why| BadPair::NotMade { path: directory.to_owned(), why: why.to_string() })?;
@@ -35,7 +36,7 @@ pub fn load_or_make(hostname: &DomainName, directory: &Path) -> Result<Pair, Bad
 }
 
 fn is_absent(why: &BadPair) -> bool {
-    matches!(why, BadPair::Unreadable { why, .. } if why.kind() == io::ErrorKind::NotFound)
+    matches!(why, BadPair::Pem { why: BadPem::Unreadable(why), .. } if why.kind() == io::ErrorKind::NotFound)
 }
 
 fn make(hostname: &DomainName, directory: &Path) -> io::Result<()> {
@@ -115,6 +116,6 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         fs::create_dir(data.path().join(CERTIFICATE)).unwrap();
         let why = load_or_make(&name("a.example"), data.path()).unwrap_err();
-        assert!(matches!(why, BadPair::Unreadable { .. }), "{why}");
+        assert!(matches!(why, BadPair::Pem { why: BadPem::Unreadable(_), .. }), "{why}");
     }
 }

@@ -5,11 +5,11 @@
 
 use super::{Failure, explain_on_stderr, wait};
 use crate::base::settings::{Finding, Severity, Span};
-use crate::certs;
 use crate::certs::by_name::Named;
 use crate::config::{Config, Environment, Loaded, Origin, explain};
 use crate::daemon::{self, master_key, privilege};
 use crate::dns::zone::Zone;
+use crate::proof::PrivateKey;
 use crate::store::inspect::{self, Found};
 use crate::store::seal;
 use std::collections::HashMap;
@@ -101,9 +101,12 @@ fn look_at_zone(config: &Config, loaded: &Loaded, findings: &mut Vec<Finding>, s
 
 fn look_at_dkim_keys(config: &Config, loaded: &Loaded, findings: &mut Vec<Finding>, seen: &mut Vec<String>) {
     for (setting, path) in dkim_key_files(config) {
-        match certs::files::check_key(path) {
-            Ok(()) => seen.push(format!("{} holds a private key", path.display())),
-            Err(why) => findings.push(Finding::error(loaded.source.place(&setting), why.to_string())),
+        match PrivateKey::open(path) {
+            Ok(key) => seen.push(format!("{} holds a key that signs ({})", path.display(), key.algorithm())),
+            Err(why) => {
+                let message = format!("{}: {why}", path.display());
+                findings.push(Finding::error(loaded.source.place(&setting), message));
+            }
         }
     }
 }

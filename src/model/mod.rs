@@ -5,6 +5,7 @@ pub mod credential;
 pub mod delivery;
 pub mod destination;
 pub mod directory;
+pub mod dkim;
 pub mod domain;
 pub mod event;
 pub mod forward;

@@ -20,6 +20,8 @@ mod signed;
 mod source;
 #[path = "../support/stores.rs"]
 mod stores;
+#[path = "../support/verifier.rs"]
+mod verifier;
 #[path = "../support/worker.rs"]
 mod worker;
 
@@ -34,6 +36,8 @@ mod delivery;
 mod deployment;
 #[path = "../directory.rs"]
 mod directory;
+#[path = "../dkim.rs"]
+mod dkim;
 #[path = "../dns.rs"]
 mod dns;
 mod doors;

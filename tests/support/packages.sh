@@ -22,6 +22,8 @@ need msmtp msmtp
 need swaks swaks
 # swaks does without, but then it cannot speak TLS.
 perl -MNet::SSLeay -e 1 >/dev/null 2>&1 || missing="$missing libnet-ssleay-perl"
+# A second opinion on our signatures; Debian's packages are Debian's Python's.
+/usr/bin/python3 -c 'import dkim, nacl' >/dev/null 2>&1 || missing="$missing python3 python3-dkim python3-nacl"
 
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

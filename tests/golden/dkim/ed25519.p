@@ -1,0 +1,1 @@
+XXZCW/RhPzQqfM/uBKBXCGEO5rtrhqvzpTGPsutdfFc=
