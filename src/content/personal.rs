@@ -1,7 +1,7 @@
 //! One recipient's copy of a prepared message: every slot gets the tail that is its own.
 
 use super::slot::{self, Slot};
-use super::token::Keyring;
+use super::token::{BadToken, Keyring};
 use crate::base::id::DeliveryId;
 
 /// A slot cannot be filled.
@@ -28,7 +28,10 @@ impl std::error::Error for Unfilled {}
 pub fn fill(message: &mut [u8], slots: &[Slot], keyring: &Keyring, delivery: &DeliveryId) -> Result<(), Unfilled> {
     for slot in slots {
         let mut token = slot::read(message, slot).map_err(|_| Unfilled::NotThere)?;
-        keyring.seal(&mut token, delivery).map_err(|_| Unfilled::NoKey)?;
+        keyring.seal(&mut token, delivery).map_err(|why| match why {
+            BadToken::NotDrafted => Unfilled::NotThere,
+            BadToken::UnknownKey(_) => Unfilled::NoKey,
+        })?;
         slot::write(message, slot, &token).map_err(|_| Unfilled::NotThere)?;
     }
     Ok(())
