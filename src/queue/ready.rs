@@ -6,6 +6,7 @@
 //! nothing older waits for its destination takes a place at once and is never read back from the store.
 
 use super::course::Course;
+use super::fair::Rank;
 use super::lane::{Calls, Lane};
 use crate::base::budget::{Budget, Share};
 use crate::base::clock::Time;
@@ -78,6 +79,8 @@ pub struct Item {
     pub delivery: Delivery,
     pub mail: Arc<Mail>,
     pub course: Course,
+    /// Whether it goes before its tenant's mailings.
+    pub rank: Rank,
     pub place: Place,
 }
 
