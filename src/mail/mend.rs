@@ -56,10 +56,10 @@ impl Kind {
             "return-receipt-to",
             "disposition-notification-to",
         ];
-        let is = |known: &&str| name.eq_ignore_ascii_case(known);
+        let is_in = |known: &[&str]| known.iter().any(|known| name.eq_ignore_ascii_case(known));
         match () {
-            () if TEXT.iter().any(|known| is(known)) => Self::Text,
-            () if ADDRESSES.iter().any(|known| is(known)) => Self::Addresses,
+            () if is_in(&TEXT) => Self::Text,
+            () if is_in(&ADDRESSES) => Self::Addresses,
             () => Self::Other,
         }
     }

@@ -41,9 +41,8 @@ pub fn steers_a_provider(name: &str) -> bool {
     ];
     const NAMES: [&str; 5] = ["X-SMTPAPI", "X-Sending-Zone", "X-Sender-Pool", "X-Resend-Tag", "X-Virtual-MTA"];
     const TELLING: [&str; 3] = ["X-SES-Outgoing", "X-Mailgun-Sid", "X-Mailgun-Sending-Ip"];
-    let is = |known: &&str| name.eq_ignore_ascii_case(known);
-    !TELLING.iter().any(|known| is(known))
-        && (NAMES.iter().any(|known| is(known)) || PREFIXES.iter().any(|prefix| begins_with(name, prefix)))
+    let is_in = |known: &[&str]| known.iter().any(|known| name.eq_ignore_ascii_case(known));
+    !is_in(&TELLING) && (is_in(&NAMES) || PREFIXES.iter().any(|prefix| begins_with(name, prefix)))
 }
 
 fn begins_with(name: &str, prefix: &str) -> bool {
