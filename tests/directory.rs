@@ -88,6 +88,7 @@ fn parts(config: &Config) -> Parts<'_> {
         sources: &config.source,
         destinations: &config.destination,
         domains: &config.domain,
+        streams: &config.stream,
         credentials: &config.credential,
         mailboxes: &config.mailbox,
         routes: &config.route,

@@ -1,6 +1,8 @@
 //! From a door to the disk: what is decided about a message, and the rows that stand in a real store when
 //! its sender hears 250. And when he does not: nothing.
 
+#[path = "pipelines/control_headers.rs"]
+mod control_headers;
 #[path = "pipelines/reception.rs"]
 mod reception;
 #[path = "pipelines/reports.rs"]
@@ -144,6 +146,7 @@ fn assembled(config: &Config, rows: &DirectoryRows) -> Directory {
         sources: &config.source,
         destinations: &config.destination,
         domains: &config.domain,
+        streams: &config.stream,
         credentials: &config.credential,
         mailboxes: &config.mailbox,
         routes: &config.route,
@@ -172,7 +175,11 @@ impl House {
     }
 
     async fn with(text: &str) -> Self {
-        let fresh = Fresh::on(Engine::Sqlite);
+        Self::on(Engine::Sqlite, text).await
+    }
+
+    async fn on(engine: Engine, text: &str) -> Self {
+        let fresh = Fresh::on(engine);
         let store = Arc::new(fresh.open().await);
         for name in ["default", "acme"] {
             let id = id::new(NOW, &Random::System);

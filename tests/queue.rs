@@ -61,6 +61,7 @@ impl House {
             sources: &config.source,
             destinations: &config.destination,
             domains: &config.domain,
+            streams: &config.stream,
             credentials: &config.credential,
             mailboxes: &config.mailbox,
             routes: &config.route,

@@ -532,7 +532,17 @@ async fn an_older_backup_is_brought_up_to_date() {
     let to = directory.path().join("older");
     back_up(&source, &to, None).await.unwrap();
     // As a Gatepost before the desk and the queue would have made it.
-    let desk = ["contacts", "tickets", "entries", "tags", "ticket_tags", "sts_policies", "tls_results", "steerings"];
+    let desk = [
+        "contacts",
+        "tickets",
+        "entries",
+        "tags",
+        "ticket_tags",
+        "sts_policies",
+        "tls_results",
+        "steerings",
+        "idempotency",
+    ];
     let mut steps: Vec<String> = desk.iter().map(|table| format!("DROP TABLE {table}")).collect();
     steps.extend(desk.iter().map(|table| format!("DELETE FROM backup WHERE name = 'rows of {table}'")));
     let queue = ["leased", "due", "ready", "by_state", "by_destination"];

@@ -123,6 +123,38 @@ pub const HOLD_MAX: Duration = Duration::from_secs(30 * 86_400);
 /// How long MAIL waits for what the DNS says of the sender's domain; then it is taken as it is.
 pub const SENDER_LOOKUP_MAX: Duration = Duration::from_secs(5);
 
+/// What control headers may say: text enough for a template, and no more than a reply or a row is good for.
+pub const VARIABLES_BYTES_MAX: usize = 64 << 10;
+pub const VARIABLES_DEPTH_MAX: usize = 16;
+pub const VARIABLE_NAME_BYTES_MAX: usize = 64;
+pub const CONTROL_VALUE_BYTES_MAX: usize = 1_024;
+pub const TAGS_MAX: usize = 10;
+pub const TAG_BYTES_MAX: usize = 64;
+pub const METADATA_KEYS_MAX: usize = 20;
+pub const METADATA_KEY_BYTES_MAX: usize = 64;
+pub const METADATA_VALUE_BYTES_MAX: usize = 512;
+pub const LOCALE_BYTES_MAX: usize = 35;
+
+/// The address that ends a stream of mail: it stands on one line of a header (RFC 5322 2.1.1: 998).
+pub const UNSUBSCRIBE_URL_BYTES_MAX: usize = 900;
+
+/// What is remembered of removed control headers, all together: for people, not for programs.
+pub const REMOVED_BYTES_MAX: usize = 8 << 10;
+pub const REMOVED_VALUE_BYTES_MAX: usize = 1 << 10;
+
+/// The reason of a refusal by a control header: one reply line with its code.
+pub const CONTROL_REFUSAL_BYTES_MAX: usize = 400;
+
+/// What was said in vain and is noted: more of it tells nobody more.
+pub const WARNINGS_MAX: usize = 20;
+
+/// How little time a sender may give a message: one try needs some.
+pub const EXPIRE_AFTER_MIN: Duration = Duration::from_secs(60);
+
+/// An idempotency key, and how long it stands for its message: longer than any queue of a program tries.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(86_400);
+
 /// RFC 5321 4.5.3.1.5: a reply line is at most 512 octets with its code and CRLF.
 pub const REPLY_LINE_BYTES_MAX: usize = 512;
 

@@ -7,6 +7,7 @@ mod files;
 mod recipients;
 mod senders;
 mod sockets;
+mod streams;
 
 use super::Config;
 use super::load::Source;
@@ -29,6 +30,7 @@ pub(super) fn check(config: &Config, source: &Source) -> Vec<Finding> {
     survey.delivery_is_consistent();
     survey.limits_are_clear();
     survey.domains_leave_by_known_relays();
+    survey.streams_are_clear();
     survey.credentials_can_be_used();
     survey.networks_are_narrow();
     survey.proxies_are_narrow();

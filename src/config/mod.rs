@@ -19,7 +19,7 @@ pub use server::Server;
 use crate::base::settings::{Value, settings};
 use crate::model::{
     credential::Credential, destination::Destination, domain::Domain, mailbox::Mailbox, relay::Relay, route::Route,
-    source::Source, tenant::TenantLimits,
+    source::Source, stream::Stream, tenant::TenantLimits,
 };
 use crate::{certs, dns, http, queue, smtpd, store};
 use std::path::{Path, PathBuf};
@@ -91,6 +91,8 @@ settings! {
         live tenant: Vec<TenantLimits> = default(Vec::new()),
         /// Domains that we serve.
         live domain: Vec<Domain> = default(Vec::new()),
+        /// Kinds of mail that organisations send.
+        live stream: Vec<Stream> = default(Vec::new()),
         /// Who may submit mail.
         live credential: Vec<Credential> = default(Vec::new()),
         /// Inboxes of the desk.

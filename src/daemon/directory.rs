@@ -72,6 +72,7 @@ impl Keeper {
             sources: &config.source,
             destinations: &config.destination,
             domains: &config.domain,
+            streams: &config.stream,
             credentials: &config.credential,
             mailboxes: &config.mailbox,
             routes: &config.route,
@@ -115,6 +116,7 @@ fn tenants_of(config: &Config) -> BTreeSet<Name> {
     let domains = config.domain.iter().map(|domain| &domain.tenant);
     let credentials = config.credential.iter().map(|credential| &credential.tenant);
     let mailboxes = config.mailbox.iter().map(|mailbox| &mailbox.tenant);
-    let named = tenants.chain(domains).chain(credentials).chain(mailboxes);
+    let streams = config.stream.iter().map(|stream| &stream.tenant);
+    let named = tenants.chain(domains).chain(credentials).chain(mailboxes).chain(streams);
     named.cloned().chain([Name::default_tenant()]).collect()
 }

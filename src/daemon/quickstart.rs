@@ -58,6 +58,11 @@ pub fn add_login(config: &mut Config, random: &Random) -> Result<Password, NotSt
         networks: Vec::new(),
         from: Vec::new(),
         sandbox: false,
+        stream: None,
+        opens: None,
+        clicks: None,
+        compatible: Vec::new(),
+        ignore_suppression: false,
     });
     Ok(Password { text, age, path })
 }

@@ -79,7 +79,8 @@ impl Feed {
         dispatch.ledger.store.promote_due(dispatch.now()).await?;
         let mut lanes = all_lanes(dispatch).await?;
         self.passes.retain(|lane, _| lanes.contains(lane));
-        lanes.sort_by_key(|lane| Rank::of(&lane.stream));
+        let directory = dispatch.ledger.directory.load_full();
+        lanes.sort_by_cached_key(|lane| Rank::of(&directory, &lane.tenant, &lane.stream));
         let (mut is_over, mut fed) = (true, 0);
         for lane in lanes {
             if !dispatch.ledger.ready.has_room() || dispatch.is_draining() {
@@ -222,7 +223,8 @@ impl Dispatch {
                 }
                 Some(Read::Mail(mail)) => match self.ledger.course(&delivery, &mail.message, &mail.params) {
                     Some(course) => {
-                        let item = Item { delivery, mail: mail.clone(), course, place };
+                        let rank = self.ledger.rank(&delivery);
+                        let item = Item { delivery, mail: mail.clone(), course, rank, place };
                         self.ledger.ready.enter(item, self.now());
                     }
                     None => {

@@ -238,7 +238,10 @@ impl Running {
         for site in sites.take_all() {
             for item in site.lane.close() {
                 match ledger.course(&item.delivery, &item.mail.message, &item.mail.params) {
-                    Some(course) => ledger.ready.enter(Item { course, ..item }, self.dispatch.now()),
+                    Some(course) => {
+                        let rank = ledger.rank(&item.delivery);
+                        ledger.ready.enter(Item { course, rank, ..item }, self.dispatch.now());
+                    }
                     // Invariant: it had a destination when it came in.
                     None => ledger.ready.enter(item, self.dispatch.now()),
                 }

@@ -13,6 +13,7 @@ use crate::model::delivery::{Lease, NextHop};
 use crate::model::directory::Directory;
 use crate::model::intake::Intake;
 use crate::model::name::Name;
+use crate::model::stream::INBOUND;
 use crate::policy::routes::Decision;
 use crate::queue::accept::{self, Acceptance, Destined, Discarded, Entry, Mode, Planned, Seating};
 use crate::queue::ledger::tenant_id;
@@ -64,6 +65,7 @@ impl Share<'_> {
                 settings::Mode::Live => Mode::Live,
                 settings::Mode::Sandbox => Mode::Sandbox,
             },
+            stream: INBOUND,
             prepared: with_received(around),
             deliveries: self.recipients.iter().flat_map(|(to, decision)| destined(to, decision)).collect(),
             discarded: self.recipients.iter().filter_map(|(to, decision)| discarded(to, decision)).collect(),

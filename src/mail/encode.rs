@@ -71,9 +71,37 @@ impl From<Flaw> for Unconvertible {
 /// The message with all its bodies in lines of ASCII of at most 998 bytes: itself when they are so already. Only
 /// its header fields may still be beyond ASCII.
 pub fn seven_bit(message: &[u8]) -> Result<Cow<'_, [u8]>, Unconvertible> {
-    let mut plan = Plan { message, edits: Vec::new(), entities: 0 };
+    let mut plan = Plan { message, aim: Aim::SevenBit, edits: Vec::new(), entities: 0 };
     plan.entity(0..message.len(), Place::Whole, Unnamed::Text, 0)?;
     Ok(if plan.edits.is_empty() { Cow::Borrowed(message) } else { Cow::Owned(plan.apply()) })
+}
+
+/// The message without lines of more than 998 bytes in its bodies, as far as it can be read: a part that has one is
+/// encoded, and every other stays as it is. What is signed or broken stays too.
+pub fn short_lines(message: &[u8]) -> Cow<'_, [u8]> {
+    let mut plan = Plan { message, aim: Aim::ShortLines, edits: Vec::new(), entities: 0 };
+    match plan.entity(0..message.len(), Place::Whole, Unnamed::Text, 0) {
+        Ok(_) if !plan.edits.is_empty() => Cow::Owned(plan.apply()),
+        Ok(_) | Err(_) => Cow::Borrowed(message),
+    }
+}
+
+/// What is not to be left in a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Aim {
+    /// Anything but lines of ASCII.
+    SevenBit,
+    /// Lines that are too long; what has no lines at all goes where it may.
+    ShortLines,
+}
+
+impl Aim {
+    fn is_met(self, content: Content) -> bool {
+        match self {
+            Self::SevenBit => content.is_plain(),
+            Self::ShortLines => !content.long,
+        }
+    }
 }
 
 /// How the bytes of a body become ASCII.
@@ -145,6 +173,7 @@ const UNKNOWN_TEXT: &str = "Content-Type: text/plain; charset=unknown-8bit\r\n";
 
 struct Plan<'a> {
     message: &'a [u8],
+    aim: Aim,
     /// In their order.
     edits: Vec<Edit>,
     /// So many were opened.
@@ -170,7 +199,7 @@ impl Plan<'_> {
         }
         let header = if entity.has_eight_bit_header { Left::EightBitHeader } else { Left::Ascii };
         let content = Content::of(&self.message[entity.body.clone()]);
-        if content.is_plain() {
+        if self.aim.is_met(content) {
             return Ok(header);
         }
         if let Some(flaw) = entity.flaw {
@@ -193,6 +222,9 @@ impl Plan<'_> {
                 Ok(header.and(left))
             }
             Structure::Message if is_identity => Ok(header.and(self.inner(&entity, version, depth)?)),
+            Structure::GlobalMessage if is_identity && self.aim == Aim::ShortLines => {
+                Ok(header.and(self.inner(&entity, version, depth)?))
+            }
             Structure::GlobalMessage if is_identity => {
                 let before = self.edits.len();
                 match self.inner(&entity, version, depth) {
@@ -231,7 +263,9 @@ impl Plan<'_> {
             return Err(Unconvertible::TooDeep);
         }
         let before = self.edits.len();
-        let outdated = if entity.encoding == Encoding::Unrestricted { &*entity.encodings } else { &[] };
+        // Beside a part that was encoded there may still be one of 8-bit text.
+        let is_outdated = self.aim == Aim::SevenBit && entity.encoding == Encoding::Unrestricted;
+        let outdated = if is_outdated { &*entity.encodings } else { &[] };
         self.edits.extend(outdated.iter().map(|place| Edit { place: place.clone(), with: With::Fields("") }));
         self.insert(entity.fields_end, version);
         let mine = self.edits.len();
@@ -261,7 +295,13 @@ impl Plan<'_> {
         self.aside(split.preamble)?;
         let mut left = Left::Ascii;
         for part in split.parts {
-            left = left.and(self.entity(part, Place::Part, unnamed, depth)?);
+            let before = self.edits.len();
+            match self.entity(part, Place::Part, unnamed, depth) {
+                Ok(of_part) => left = left.and(of_part),
+                Err(Unconvertible::TooManyParts) => return Err(Unconvertible::TooManyParts),
+                Err(_) if self.aim == Aim::ShortLines => self.edits.truncate(before),
+                Err(why) => return Err(why),
+            }
         }
         self.aside(split.epilogue)?;
         Ok(left)
@@ -270,7 +310,7 @@ impl Plan<'_> {
     /// Before and behind the parts there may be text, for readers who know no MIME.
     fn aside(&mut self, place: Range<usize>) -> Result<(), Unconvertible> {
         match Content::of(&self.message[place.clone()]) {
-            content if content.is_seven_bit() => Ok(()),
+            content if content.is_seven_bit() || self.aim == Aim::ShortLines => Ok(()),
             Content { binary: false, .. } => {
                 self.edits.push(Edit { place, with: With::Itself(Coding::Masked) });
                 Ok(())
@@ -286,6 +326,9 @@ impl Plan<'_> {
             Structure::Opaque | Structure::Message | Structure::Fixed => false,
             Structure::Multipart { .. } | Structure::Signed => return Err(Unconvertible::EncodedMultipart),
         };
+        if self.aim == Aim::ShortLines && content.binary {
+            return Ok(());
+        }
         let body = entity.body.clone();
         let (coding, label) = match entity.encoding {
             // RFC 2045 6.7, 6.8: what has lines stays text that people can read.

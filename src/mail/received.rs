@@ -52,10 +52,19 @@ impl Hop {
     /// The field with its line end. `only` is the recipient when there is exactly one: among several
     /// nobody is told of the others (RFC 5321 7.2).
     pub fn field(&self, id: &MessageId, only: Option<&Address>) -> String {
+        self.written(id, only, Client::Named)
+    }
+
+    /// The same without the client: RFC 5321 7.6 knows of sites that hide who is behind them.
+    pub fn field_without_client(&self, id: &MessageId, only: Option<&Address>) -> String {
+        self.written(id, only, Client::Hidden)
+    }
+
+    fn written(&self, id: &MessageId, only: Option<&Address>, client: Client) -> String {
         let mut field = Folded::begin("Received:");
         // RFC 5321 4.4: who was written here came from nowhere, by no protocol.
         let is_from_here = self.hello.is_none() && self.address.is_none();
-        if !is_from_here {
+        if !is_from_here && client == Client::Named {
             self.write_from(&mut field);
         }
         field.add(format_args!("by {}", self.by));
@@ -95,6 +104,13 @@ impl Hop {
             field.add(format_args!("(helo={})", plain(hello)));
         }
     }
+}
+
+/// Whether a Received field says from whom.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Client {
+    Named,
+    Hidden,
 }
 
 /// RFC 5321 4.1.3: `[192.0.2.1]`, `[IPv6:2001:db8::1]`.
@@ -201,6 +217,9 @@ mod tests {
                  \tid {id}; Thu, 29 Oct 2026 03:44:39 +0000\r\n"
             )
         );
+        let hidden = hop(Some("pc.of.jane")).field_without_client(&id, None);
+        assert!(hidden.starts_with("Received: by mail.example.com with ESMTPSA"), "{hidden}");
+        assert!(!hidden.contains("jane") && !hidden.contains("192.0.2.1"));
         bare.address = None;
         assert!(bare.field(&id, None).starts_with("Received: by mail.example.com id "));
     }

@@ -1,11 +1,12 @@
 //! Who may submit mail: a login with a password, or a network of hosts that cannot log in.
 
+use super::domain::Clicks;
 use super::name::Name;
 use super::rate::Rate;
 use crate::base::limits;
 use crate::base::password::{PasswordHash, is_sendable};
 use crate::base::secret::Secret;
-use crate::base::settings::{Scalar, Wrong, quoted, settings};
+use crate::base::settings::{Scalar, Wrong, quoted, settings, words};
 use crate::mail::domain_name::DomainName;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -33,6 +34,29 @@ settings! {
         live from: Vec<IpNet> = default(Vec::new()),
         /// Whether its mail is captured, and never sent: a login for tests.
         live sandbox: bool = default(false),
+        /// The stream of its mail where a message names none; absent: transactional.
+        live stream: Option<Name> = optional("\"bulk\""),
+        /// Whether opens of its mail are tracked; absent: as stream and domain say.
+        live opens: Option<bool> = optional("false"),
+        /// Which clicks in its mail are tracked; absent: as stream and domain say.
+        live clicks: Option<Clicks> = optional("\"none\""),
+        /// Other providers whose control headers are understood in its mail, and taken out of it.
+        live compatible: Vec<Compatible> = default(Vec::new(), "[\"postmark\", \"mailgun\"]"),
+        /// Whether its mail may ask to go to suppressed addresses too; to those who complained none goes.
+        live ignore_suppression: bool = default(false),
+    }
+}
+
+words! {
+    /// Whose control headers can be understood.
+    pub enum Compatible {
+        Postmark = "postmark",
+        Mailgun = "mailgun",
+        Ses = "ses",
+        Postal = "postal",
+        Mandrill = "mandrill",
+        Mailjet = "mailjet",
+        Sendgrid = "sendgrid",
     }
 }
 

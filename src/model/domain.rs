@@ -23,6 +23,8 @@ settings! {
         /// The return path of its mail: keep the sender's, or one of ours for each message or each
         /// recipient, so that a bounce finds what it answers.
         live return_path: ReturnPath = default(ReturnPath::Keep),
+        /// Whether the address and the EHLO name of the client stay out of what we write on top of its mail.
+        live hide_client: bool = default(false),
         /// How many messages it may send, for all its credentials together; empty: no limit.
         live limits: Vec<Rate> = default(Vec::new(), "[\"100/minute\", \"10000/day\"]"),
         /// To how many recipients it may send, for all its credentials together; empty: no limit.

@@ -22,6 +22,7 @@ pub mod relay;
 pub mod route;
 pub mod source;
 pub mod steering;
+pub mod stream;
 pub mod suppression;
 pub mod tenant;
 pub mod tls_report;

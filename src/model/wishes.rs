@@ -32,6 +32,16 @@ pub struct Wishes {
     pub ignore_suppression: bool,
     /// The control headers that were taken out, as they stood there: for people who ask later.
     pub removed: Vec<(String, String)>,
+    /// What was said and has no effect.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that was asked for in vain, and is no reason to refuse the mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    pub header: String,
+    /// Reads after the header's name and a colon.
+    pub why: String,
 }
 
 /// Which template, with what.

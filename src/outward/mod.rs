@@ -1,7 +1,8 @@
 //! The only way out: everything that leaves is accepted here, whoever wrote it.
 
-mod complete;
+pub mod complete;
 mod happenings;
+mod mended;
 mod report;
 
 use crate::base::id::{self, MessageId};
@@ -11,18 +12,25 @@ use crate::mail::header::Header;
 use crate::mail::text::readable;
 use crate::model::credential::Credential;
 use crate::model::delivery::NextHop;
-use crate::model::directory::{Directory, Entry as Served};
+use crate::model::directory::{Directory, Entry as Served, Source};
 use crate::model::domain::{Domain, Via};
 use crate::model::intake::Intake;
+use crate::model::name::Name;
+use crate::model::stream::{Stream, TRANSACTIONAL};
+use crate::model::wishes::Wishes;
 use crate::policy::routes;
 use crate::queue::accept::{self, Acceptance, Destined, Discarded, Entry, Mode, Planned, Seating};
 use crate::queue::ledger::{Ledger, tenant_id};
 use crate::queue::{settings, simulator};
 use crate::smtp::reply::Reply;
 use crate::store::Change;
+use complete::{Client, Completed, Given, Leaves};
+use std::borrow::Cow;
+use std::str::FromStr;
 use std::sync::Arc;
 
 const NOBODYS: Reply = Reply::new(550, 7, 1, "From names no domain that is served here");
+const NO_STREAM: Reply = Reply::new(451, 3, 0, "the stream of this message is gone, send it again");
 const CHANGED: Reply = Reply::new(451, 3, 0, "what is done with a recipient has changed meanwhile, send it again");
 
 pub struct Outward {
@@ -37,7 +45,18 @@ impl Outward {
     /// Takes a message whose sender was judged. Ok is on disk, together with the caller's `extra` rows;
     /// after an error nothing of it is left.
     pub async fn accept(&self, intake: Intake, extra: Change) -> Result<MessageId, Reply> {
+        self.accept_with(intake, |_| extra).await
+    }
+
+    /// The same, with rows that name the message.
+    pub async fn accept_with(
+        &self,
+        intake: Intake,
+        extra: impl FnOnce(&MessageId) -> Change,
+    ) -> Result<MessageId, Reply> {
+        let intake = mended::mended(intake).await;
         let (id, planned) = self.plan(&intake)?;
+        let extra = extra(&id);
         self.ledger.enter(&id, &intake, planned.with(extra)).await?;
         Ok(id)
     }
@@ -50,19 +69,32 @@ impl Outward {
         let id: MessageId = id::new(now, &self.ledger.random);
         let header = Header::read(&intake.message);
         let domain = domain_of(&directory, intake, &header)?;
-        let (deliveries, discarded) = destinations(&directory, intake, &domain.value.relay)?;
-        let (prepared, given_id) = complete::complete(intake, &header, &id, &domain.value.name);
+        let submitter = submitter(&directory, intake);
+        let via = way_of(&domain.value.relay, &intake.wishes);
+        let stream = stream_of(&directory, &domain.tenant, intake, submitter)?;
+        let (deliveries, discarded) = destinations(&directory, intake, via)?;
+        let given = Given {
+            id: &id,
+            domain: &domain.value.name,
+            tenant: &domain.tenant,
+            client: if domain.value.hide_client { Client::Hidden } else { Client::Named },
+            stream: Some(&stream),
+            leaves: leaves(&directory, &domain.tenant, via),
+            unsubscribe: None,
+        };
+        let Completed { message: prepared, given_id, .. } = complete::complete(intake, &header, &given);
         let acceptance = Acceptance {
             id: id.clone(),
             tenant: tenant_id(&directory, &domain.tenant)?,
             from_domain: domain.value.name.clone(),
             header_id: header_id(&header, given_id),
-            mode: mode(&settings, &domain.value.relay, submitter(&directory, intake)),
+            mode: mode(&settings, via, submitter, &intake.wishes),
+            stream: stream.name.as_str(),
             prepared,
             deliveries,
             discarded,
             now,
-            expire: settings.expire,
+            expire: intake.wishes.expire_after.unwrap_or(settings.expire),
         };
         let seating = Seating { ready: &self.ledger.ready, lease: &self.ledger.lease, retry: &settings.retry };
         Ok((id, accept::plan(acceptance, intake, &header, &seating, &self.ledger.random)))
@@ -82,8 +114,40 @@ fn submitter<'a>(directory: &'a Directory, intake: &Intake) -> Option<&'a Creden
     directory.credential(login).map(|credential| &credential.value)
 }
 
-fn mode(settings: &settings::Settings, via: &Via, submitter: Option<&Credential>) -> Mode {
-    if submitter.is_some_and(|credential| credential.sandbox) {
+/// How a message leaves: as it wishes, else as its domain says. Out of a sandbox no wish leads.
+fn way_of<'a>(domains: &'a Via, wishes: &'a Wishes) -> &'a Via {
+    match (domains, &wishes.relay) {
+        (Via::Direct | Via::Relay(_), Some(wish)) => wish,
+        (Via::Sandbox, _) | (_, None) => domains,
+    }
+}
+
+/// A tenant's own relay takes orders from its own mail; one of the file is everybody's.
+fn leaves(directory: &Directory, tenant: &Name, via: &Via) -> Leaves {
+    match via {
+        Via::Direct | Via::Sandbox => Leaves::ToRecipients,
+        Via::Relay(name) => match directory.relay(tenant, name).map(|relay| &relay.source) {
+            Some(Source::Store { .. }) => Leaves::ToRecipients,
+            Some(Source::File) | None => Leaves::BySharedRelay,
+        },
+    }
+}
+
+/// The stream that a message names, else its credential's, else the transactional one.
+fn stream_of<'a>(
+    directory: &'a Directory,
+    tenant: &Name,
+    intake: &Intake,
+    submitter: Option<&Credential>,
+) -> Result<Cow<'a, Stream>, Reply> {
+    let transactional = || Name::from_str(TRANSACTIONAL).ok();
+    let named = intake.wishes.stream.clone().or_else(|| submitter?.stream.clone()).or_else(transactional);
+    // It was there when the message was judged.
+    named.and_then(|name| directory.stream(tenant, &name)).ok_or(NO_STREAM)
+}
+
+fn mode(settings: &settings::Settings, via: &Via, submitter: Option<&Credential>, wishes: &Wishes) -> Mode {
+    if wishes.sandbox || submitter.is_some_and(|credential| credential.sandbox) {
         return Mode::Sandbox;
     }
     match (settings.mode, via) {

@@ -1,8 +1,9 @@
 //! Reports on their way out: they leave under the tenant of the mail that they are about, and when they have
 //! nowhere to go they end here. What they report is committed with them, or without them, in one piece.
 
+use super::complete::{self, Client, Completed, Given, Leaves};
 use super::happenings::ReportDropped;
-use super::{Outward, complete, destinations, header_id, mode};
+use super::{Outward, destinations, header_id, mode};
 use crate::base::id::{self, MessageId};
 use crate::base::observe::Happening;
 use crate::mail::domain_name::DomainName;
@@ -12,6 +13,8 @@ use crate::model::directory::Directory;
 use crate::model::domain::Via;
 use crate::model::event::Event;
 use crate::model::intake::Intake;
+use crate::model::name::Name;
+use crate::model::stream::TRANSACTIONAL;
 use crate::policy::routes;
 use crate::queue::accept::{self, Acceptance, Mode, Planned, Seating};
 use crate::queue::bounce::Report;
@@ -51,13 +54,23 @@ impl Outward {
         let (deliveries, discarded) = destinations(&directory, intake, via).map_err(|reply| reply.text().to_owned())?;
         let now = self.ledger.clock.now();
         let id: MessageId = id::new(now, &self.ledger.random);
-        let (prepared, given_id) = complete::complete(intake, &header, &id, &from);
+        let given = Given {
+            id: &id,
+            domain: &from,
+            tenant: &Name::default_tenant(),
+            client: Client::Named,
+            stream: None,
+            leaves: Leaves::ToRecipients,
+            unsubscribe: None,
+        };
+        let Completed { message: prepared, given_id, .. } = complete::complete(intake, &header, &given);
         let acceptance = Acceptance {
             id: id.clone(),
             tenant: report.tenant.clone(),
             from_domain: from,
             header_id: header_id(&header, given_id),
-            mode: if report.is_sandboxed { Mode::Sandbox } else { mode(&settings, via, None) },
+            mode: if report.is_sandboxed { Mode::Sandbox } else { mode(&settings, via, None, &intake.wishes) },
+            stream: TRANSACTIONAL,
             prepared,
             deliveries,
             discarded,

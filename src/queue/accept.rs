@@ -15,6 +15,7 @@ use crate::model::delivery::{Delivery, Lease, NextHop, State};
 use crate::model::event::Event;
 use crate::model::intake::Intake;
 use crate::model::message::{Form, Message, Origin};
+use crate::model::wishes::Warning;
 use crate::store::Change;
 use crate::store::mail::Body;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub struct Acceptance<'a> {
     /// The Message-ID that it has, or is given.
     pub header_id: String,
     pub mode: Mode,
+    /// Which kind of mail it is, by its name.
+    pub stream: &'a str,
     /// What deliveries send.
     pub prepared: Vec<u8>,
     pub deliveries: Vec<Destined<'a>>,
@@ -131,6 +134,7 @@ pub fn plan(
     let mut deliveries: Vec<_> =
         acceptance.deliveries.iter().map(|destined| delivery(&acceptance, intake, destined, random)).collect();
     events.push(event(&acceptance, intake, random));
+    events.extend(warned_event(&acceptance, intake, random));
     events.extend(deliveries.iter().filter(|d| d.state == State::Held).map(|held| held_event(held, random)));
     let message = message(&acceptance, intake, header);
     let prepared = Arc::new(acceptance.prepared);
@@ -186,11 +190,11 @@ fn message(acceptance: &Acceptance<'_>, intake: &Intake, header: &Header<'_>) ->
         from_domain: acceptance.from_domain.clone(),
         subject: subject.unwrap_or_default(),
         header_id: acceptance.header_id.clone(),
-        stream: stream(intake.origin).to_owned(),
+        stream: acceptance.stream.to_owned(),
         size: acceptance.prepared.len() as u64,
         sandboxed_at: (acceptance.mode == Mode::Sandbox).then_some(acceptance.now),
         template: None,
-        details: details::of_message(&intake.envelope.params),
+        details: details::of_message(&intake.envelope.params, &intake.wishes),
         created_at: acceptance.now,
     }
 }
@@ -202,15 +206,10 @@ fn is_from_the_world(origin: Origin) -> bool {
     }
 }
 
-/// Which stream mail belongs to that names none.
-fn stream(origin: Origin) -> &'static str {
-    if is_from_the_world(origin) { "inbound" } else { "transactional" }
-}
-
 fn delivery(acceptance: &Acceptance<'_>, intake: &Intake, destined: &Destined<'_>, random: &Random) -> Delivery {
     let now = acceptance.now;
-    // RFC 4865 4: not before the time that its sender wished.
-    let later = intake.envelope.params.hold_until.filter(|until| *until > now);
+    // RFC 4865 4: not before the time that its sender wished, in the envelope or in a header: the later of them.
+    let later = intake.envelope.params.hold_until.max(intake.wishes.send_at).filter(|until| *until > now);
     let (state, due_at) = match (destined.entry, later) {
         (Entry::Keep, _) => (State::Delivered, now),
         (Entry::Hold, _) => (State::Held, later.unwrap_or(now)),
@@ -222,7 +221,7 @@ fn delivery(acceptance: &Acceptance<'_>, intake: &Intake, destined: &Destined<'_
         id,
         message: acceptance.id.clone(),
         tenant: acceptance.tenant.clone(),
-        stream: stream(intake.origin).to_owned(),
+        stream: acceptance.stream.to_owned(),
         recipient: destined.recipient.address.clone(),
         destination: destined.hop.destination(&destined.recipient.address),
         state,
@@ -250,6 +249,24 @@ fn event(acceptance: &Acceptance<'_>, intake: &Intake, random: &Random) -> Event
         delivery: None,
         data: format!("{{\"recipients\":{}}}", intake.envelope.recipients.len()),
     }
+}
+
+/// What its sender asked for in vain.
+fn warned_event(acceptance: &Acceptance<'_>, intake: &Intake, random: &Random) -> Option<Event> {
+    let warnings = &intake.wishes.warnings;
+    if warnings.is_empty() {
+        return None;
+    }
+    let told = |warning: &Warning| serde_json::json!({ "header": warning.header, "reason": warning.why });
+    Some(Event {
+        id: id::new(acceptance.now, random),
+        kind: "email.warned".to_owned(),
+        at: acceptance.now,
+        tenant: Some(acceptance.tenant.clone()),
+        message: Some(acceptance.id.clone()),
+        delivery: None,
+        data: serde_json::json!({ "warnings": warnings.iter().map(told).collect::<Vec<_>>() }).to_string(),
+    })
 }
 
 fn discarded_event(acceptance: &Acceptance<'_>, intake: &Intake, forgotten: &Discarded<'_>, random: &Random) -> Event {

@@ -1,8 +1,10 @@
-//! What the envelope wished, as JSON beside the rows: nothing is written for what nobody asked for. What is
-//! read back is what was written; fields of other rooms in the same JSON are not ours to judge.
+//! What the envelope and the control headers wished, as JSON beside the rows: nothing is written for what nobody
+//! asked for. What is read back is what was written; fields of other rooms in the same JSON are not ours to judge.
 
+use crate::base::limits;
 use crate::mail::envelope::{BodyType, MailParams, Notify, OriginalRecipient, Recipient, Ret};
-use serde::{Deserialize, Serialize};
+use crate::model::wishes::{self, Unsubscribe};
+use serde::{Deserialize, Serialize, Serializer};
 
 const NONE: &str = "{}";
 
@@ -18,9 +20,39 @@ struct OfMessage<'a> {
     ret: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     envid: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    tags: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "in_order")]
+    metadata: &'a [(String, String)],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locale: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opens: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clicks: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsubscribe: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignore_suppression: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    removed: Vec<Removed<'a>>,
 }
 
-pub(super) fn of_message(params: &MailParams) -> String {
+/// A control header that was taken out. Long ones are cut.
+#[derive(Serialize)]
+struct Removed<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
+/// A JSON object with its keys in the order in which they were given.
+fn in_order<S: Serializer>(pairs: &[(String, String)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(pairs.iter().map(|(key, value)| (key, value)))
+}
+
+pub(super) fn of_message(params: &MailParams, wishes: &wishes::Wishes) -> String {
     let details = OfMessage {
         body: match params.body {
             BodyType::SevenBit => None,
@@ -34,8 +66,37 @@ pub(super) fn of_message(params: &MailParams) -> String {
             Ret::Headers => "hdrs",
         }),
         envid: params.envid.as_deref(),
+        tags: &wishes.tags,
+        metadata: &wishes.metadata,
+        locale: wishes.template.as_ref().and_then(|template| template.locale.as_deref()),
+        opens: wishes.opens,
+        clicks: wishes.clicks.map(|clicks| clicks.as_str()),
+        unsubscribe: match &wishes.unsubscribe {
+            Unsubscribe::Auto => None,
+            Unsubscribe::None => Some("none".to_owned()),
+            Unsubscribe::Group(name) => Some(format!("group:{name}")),
+        },
+        ignore_suppression: wishes.ignore_suppression.then_some(true),
+        idempotency_key: wishes.idempotency_key.as_deref(),
+        removed: removed(&wishes.removed),
     };
     write(&details)
+}
+
+fn removed(headers: &[(String, String)]) -> Vec<Removed<'_>> {
+    let mut left = limits::REMOVED_BYTES_MAX;
+    let mut removed = Vec::new();
+    for (name, value) in headers {
+        let value = cut(value, limits::REMOVED_VALUE_BYTES_MAX);
+        let Some(rest) = left.checked_sub(name.len() + value.len()) else { break };
+        left = rest;
+        removed.push(Removed { name, value });
+    }
+    removed
+}
+
+fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 #[derive(Serialize)]
@@ -203,7 +264,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_read_is_what_was_written(params in any_params(), recipient in any_recipient()) {
-            prop_assert_eq!(super::params(&of_message(&params)), Ok(params));
+            prop_assert_eq!(super::params(&of_message(&params, &Default::default())), Ok(params));
             let wishes = super::wishes(&of_delivery(&recipient)).unwrap();
             prop_assert_eq!((wishes.notify, wishes.original), (recipient.notify, recipient.original));
         }
@@ -228,8 +289,32 @@ mod tests {
     }
 
     #[test]
+    fn wishes_stand_beside_the_envelope_and_have_a_bound() {
+        let text = |text: &str| text.to_owned();
+        let wishes = wishes::Wishes {
+            tags: vec![text("b"), text("a")],
+            metadata: vec![(text("z"), text("\"1\"")), (text("a"), text("2"))],
+            opens: Some(false),
+            clicks: Some(crate::model::domain::Clicks::All),
+            unsubscribe: Unsubscribe::Group("news".parse().unwrap()),
+            ignore_suppression: true,
+            idempotency_key: Some(text("k")),
+            removed: vec![(text("X-Gatepost-Tag"), text("b, a"))],
+            ..wishes::Wishes::default()
+        };
+        assert_eq!(
+            of_message(&MailParams::default(), &wishes),
+            r#"{"tags":["b","a"],"metadata":{"z":"\"1\"","a":"2"},"opens":false,"clicks":"all","unsubscribe":"group:news","ignore_suppression":true,"idempotency_key":"k","removed":[{"name":"X-Gatepost-Tag","value":"b, a"}]}"#
+        );
+        let long = (text("X-Gatepost-Variables"), "\u{fc}".repeat(limits::VARIABLES_BYTES_MAX));
+        let wishes = wishes::Wishes { removed: vec![long; 100], ..wishes::Wishes::default() };
+        let details = of_message(&MailParams::default(), &wishes);
+        assert!(details.len() < limits::REMOVED_BYTES_MAX + 1_000 && super::params(&details).is_ok());
+    }
+
+    #[test]
     fn only_what_was_asked_for_is_written() {
-        assert_eq!(of_message(&MailParams::default()), "{}");
+        assert_eq!(of_message(&MailParams::default(), &Default::default()), "{}");
         let params = MailParams {
             body: BodyType::EightBitMime,
             smtputf8: true,
@@ -239,7 +324,7 @@ mod tests {
             ..MailParams::default()
         };
         assert_eq!(
-            of_message(&params),
+            of_message(&params, &Default::default()),
             r#"{"body":"8bitmime","smtputf8":true,"requiretls":true,"ret":"hdrs","envid":"a\"b"}"#
         );
         let mut recipient = Recipient { address: "a@b.example".parse().unwrap(), notify: None, original: None };

@@ -2,6 +2,8 @@
 //! before what is bulk. So a mailing of a hundred thousand costs the mail of others one turn, not its end.
 
 use crate::base::id::TenantId;
+use crate::model::directory::Directory;
+use crate::model::stream::{INBOUND, Kind};
 use std::collections::{HashMap, VecDeque};
 
 /// After so many transactional mails in a row one of the bulk goes too: it is late, and not for ever.
@@ -17,10 +19,12 @@ pub enum Rank {
 }
 
 impl Rank {
-    pub fn of(stream: &str) -> Self {
-        match stream {
-            "transactional" | "inbound" => Self::First,
-            _ => Self::Later,
+    /// By the stream's name in a row. One that is no stream any more is not waited for.
+    pub fn of(directory: &Directory, tenant: &TenantId, stream: &str) -> Self {
+        match directory.kind_of_stream(tenant, stream) {
+            Some(Kind::Transactional) => Self::First,
+            None if stream == INBOUND => Self::First,
+            Some(Kind::Bulk) | None => Self::Later,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A lane: what waits in memory for one way, and the workers that take it from there. A push wakes a worker
 //! that rests; when none does, the lane calls for another.
 
-use super::fair::{Fair, Rank};
+use super::fair::Fair;
 use super::ready::Item;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,7 +83,7 @@ impl Lane {
                 return Err(item);
             }
             let tenant = item.delivery.tenant.clone();
-            state.fair.push(&tenant, Rank::of(&item.mail.message.stream), item);
+            state.fair.push(&tenant, item.rank, item);
             let rests = state.resting > 0;
             state.resting = state.resting.saturating_sub(1);
             rests

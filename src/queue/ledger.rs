@@ -3,6 +3,7 @@
 
 use super::accept::{Left, Planned, Seated};
 use super::course::Course;
+use super::fair::Rank;
 use super::happenings::{MessageAccepted, MessageNotKept};
 use super::ready::{Item, Ready};
 use super::schedule;
@@ -82,7 +83,10 @@ impl Ledger {
     fn bring_in(&self, seated: Vec<Seated>) {
         for Seated { delivery, mail, place } in seated {
             match self.course(&delivery, &mail.message, &mail.params) {
-                Some(course) => self.ready.enter(Item { delivery, mail, course, place }, self.clock.now()),
+                Some(course) => {
+                    let rank = self.rank(&delivery);
+                    self.ready.enter(Item { delivery, mail, course, rank, place }, self.clock.now());
+                }
                 // Invariant: we have just written its destination ourselves. Were it not so, its lease would be
                 // found by the next start.
                 None => drop(place),
@@ -93,6 +97,11 @@ impl Ledger {
     /// Which way a delivery goes, by the configuration in force; none when its row names no destination.
     pub fn course(&self, delivery: &Delivery, message: &Message, params: &MailParams) -> Option<Course> {
         Course::of(delivery, message, params, &self.directory.load(), &self.settings.load())
+    }
+
+    /// Whether a delivery goes before its tenant's mailings.
+    pub fn rank(&self, delivery: &Delivery) -> Rank {
+        Rank::of(&self.directory.load(), &delivery.tenant, &delivery.stream)
     }
 
     /// When the next try is due, should nobody ever say how this one ends: a crash in a circle must not hammer

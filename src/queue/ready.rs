@@ -7,6 +7,7 @@
 
 use super::course::Course;
 use super::finish::Finish;
+use super::fair::Rank;
 use super::lane::{Calls, Lane};
 use crate::base::budget::{Budget, Share};
 use crate::base::clock::Time;
@@ -117,6 +118,8 @@ pub struct Item {
     pub delivery: Delivery,
     pub mail: Arc<Mail>,
     pub course: Course,
+    /// Whether it goes before its tenant's mailings.
+    pub rank: Rank,
     pub place: Place,
 }
 

@@ -4,6 +4,7 @@ use super::recipient;
 use crate::base::id::MessageId;
 use crate::inward::Inward;
 use crate::mail::header::Header;
+use crate::mail::message::Edit;
 use crate::model::intake::Intake;
 use crate::policy;
 use crate::policy::routes::Decision;
@@ -12,6 +13,13 @@ use crate::smtp::reply::Reply;
 use std::sync::Arc;
 
 const CHANGED: Reply = Reply::new(451, 3, 0, "what is done with a recipient has changed meanwhile, send it again");
+
+/// Nobody outside gives orders here, and none of them goes on to somebody who might take it for ours. None: there
+/// are none.
+fn without_control_headers(message: &[u8]) -> Option<Vec<u8>> {
+    let without: Vec<_> = policy::header::control_fields(message).map(|field| field.range()).collect();
+    (!without.is_empty()).then(|| Edit { without, message, ..Edit::default() }.apply())
+}
 
 pub struct Reception {
     ledger: Arc<Ledger>,
@@ -24,8 +32,11 @@ impl Reception {
     }
 
     /// Ok is on disk; after an error nothing of the message is left.
-    pub async fn accept(&self, intake: Intake, hops_max: usize) -> Result<MessageId, Reply> {
+    pub async fn accept(&self, mut intake: Intake, hops_max: usize) -> Result<MessageId, Reply> {
         policy::header::check(&Header::read(&intake.message), hops_max)?;
+        if let Some(bare) = without_control_headers(&intake.message) {
+            intake.message = bare;
+        }
         let decisions = self.decide(&intake)?;
         self.inward.file(intake, decisions).await
     }

@@ -14,6 +14,7 @@ pub mod error;
 pub mod events;
 mod happenings;
 pub mod housekeeping;
+pub mod idempotency;
 pub mod inspect;
 pub mod limits;
 mod link;

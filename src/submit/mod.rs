@@ -4,10 +4,12 @@
 //! `login` answers who somebody is; behind it `passwords` knows what logins are checked against, `checks`
 //! does the dear part of a check within bounds, `remembered` spares it to who was right a moment ago, and
 //! `throttle` slows down and sends away who guesses. `sender` and `recipient` judge the envelope, `pipeline`
-//! the message.
+//! the message; what it wishes beside that stands in its `control_headers`.
 
 mod checks;
+pub mod control_headers;
 mod happenings;
+mod idempotency;
 pub mod login;
 mod passwords;
 pub mod pipeline;

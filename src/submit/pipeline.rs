@@ -1,6 +1,7 @@
 //! What becomes of a message that one of our users submits. The steps, in their order.
 
-use super::{sender, spending};
+use super::control_headers::{self, Right};
+use super::{idempotency, sender, spending};
 use crate::base::id::MessageId;
 use crate::mail::envelope::{Envelope, ReversePath};
 use crate::mail::header::Header;
@@ -11,6 +12,7 @@ use crate::policy::limits::{Amount, Limits, Reservation};
 use crate::queue::ledger::Ledger;
 use crate::smtp::reply::Reply;
 use crate::store::Change;
+use crate::store::idempotency::{Keyed, claim};
 use std::sync::Arc;
 
 pub struct Submission {
@@ -44,10 +46,42 @@ impl Submission {
     /// Ok is on disk; after an error nothing of the message is left, and nothing of its limits spent.
     pub async fn accept(&self, intake: Intake, hops_max: usize) -> Result<MessageId, Reply> {
         self.judge(&intake, hops_max)?;
+        let (intake, keyed) = self.take_control_headers(intake)?;
+        let Some(keyed) = keyed else { return self.enter(intake, None).await };
+        if let Some(answer) = self.first_under(&keyed).await {
+            return answer;
+        }
+        match self.enter(intake, Some(&keyed)).await {
+            Ok(id) => Ok(id),
+            // Another may have come with this key meanwhile: then it has the answer.
+            Err(refusal) => self.first_under(&keyed).await.unwrap_or(Err(refusal)),
+        }
+    }
+
+    async fn enter(&self, intake: Intake, keyed: Option<&Keyed>) -> Result<MessageId, Reply> {
         let reserved = self.reserve(&intake)?;
-        let id = self.outward.accept(intake, Change::default()).await?;
+        let now = self.ledger.clock.now();
+        let key = |id: &MessageId| keyed.map_or_else(Change::default, |keyed| Change::of(claim(keyed, id, now)));
+        let id = self.outward.accept_with(intake, key).await?;
         reserved.keep();
         Ok(id)
+    }
+
+    /// What the message wishes, and the message without it: nothing of it is stored for sending. Its key stands for
+    /// all of it as it came.
+    fn take_control_headers(&self, mut intake: Intake) -> Result<(Intake, Option<Keyed>), Reply> {
+        let directory = self.ledger.directory.load();
+        let credential = sender::credential(&directory, intake.submitter.as_deref())?;
+        let right = Right::of(&directory, credential, self.ledger.clock.now());
+        let (wishes, bare) = control_headers::take(&intake.message, right).map_err(|refused| refused.reply())?;
+        intake.wishes = wishes;
+        let keyed = idempotency::keyed(&intake, &credential.tenant);
+        intake.message = bare.unwrap_or(intake.message);
+        Ok((intake, keyed))
+    }
+
+    async fn first_under(&self, keyed: &Keyed) -> Option<Result<MessageId, Reply>> {
+        idempotency::first(&self.ledger.store, keyed, self.ledger.clock.now()).await
     }
 
     fn reserve(&self, intake: &Intake) -> Result<Reservation, Reply> {

@@ -42,6 +42,7 @@ async fn one_round(store: &Store) -> Result<(), StoreError> {
     }
     let limits = store.purge_limits().await?;
     let orders = store.purge_steerings().await?;
-    tracing::debug!(marks, limits, orders, "housekeeping done");
+    let keys = store.purge_keys().await?;
+    tracing::debug!(marks, limits, orders, keys, "housekeeping done");
     Ok(())
 }

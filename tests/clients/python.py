@@ -3,9 +3,11 @@
     python3 python.py FUNCTION PORT CA LOGIN PASSWORD MESSAGE
 """
 
+import json
 import smtplib
 import ssl
 import sys
+from datetime import datetime, timedelta, timezone
 from email.message import EmailMessage
 
 DOES, PORT, CA, LOGIN, PASSWORD, MESSAGE = sys.argv[1:]
@@ -75,6 +77,31 @@ def delivery_status_options():
             mail_options=["RET=HDRS", "ENVID=QQ+2B314159", "BODY=8BITMIME"],
             rcpt_options=["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;origin+2Bal@example.net"],
         )
+
+
+def control_headers():
+    """As the library writes them: it folds what is long, and encodes what is not ASCII."""
+    mail = EmailMessage()
+    mail["From"] = LOGIN
+    mail["To"] = TO[0]
+    mail["Subject"] = "wishes"
+    mail["X-Gatepost-Tag"] = "welcome, spring-2026"
+    mail["X-Gatepost-Metadata-Customer"] = "Jürgen Größe"
+    mail["X-Gatepost-Metadata-Note"] = "long " * 60
+    mail["X-Gatepost-Template-On-Error"] = "original"
+    mail["X-Gatepost-Variables"] = json.dumps({"items": [{"name": "thing %d" % n} for n in range(40)]})
+    mail["X-Gatepost-Send-At"] = (datetime.now(timezone.utc) + timedelta(hours=2)).isoformat(timespec="seconds")
+    mail["X-Gatepost-Expire-After"] = "3h"
+    mail["X-Gatepost-Track-Opens"] = "no"
+    mail.set_content("hello\n")
+    with logged_in() as smtp:
+        assert smtp.send_message(mail) == {}
+        mail["X-Gatepost-Sned-At"] = "tomorrow"
+        try:
+            smtp.send_message(mail)
+            raise AssertionError("taken")
+        except smtplib.SMTPDataError as why:
+            assert why.smtp_code == 554 and b"did you mean X-Gatepost-Send-At?" in why.smtp_error, why
 
 
 def refusals_are_understood():

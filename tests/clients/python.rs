@@ -58,6 +58,27 @@ fn delivery_status_options() {
     }
 }
 
+/// What a message wishes beside its envelope, as the library folds and encodes it.
+#[test]
+fn control_headers() {
+    let house = House::open();
+    python(&house, "control_headers", house.starttls);
+    let stored = house.stored();
+    assert_eq!(stored.len(), 1);
+    for wish in [
+        r#""tags":["welcome","spring-2026"]"#,
+        "\"customer\":\"J\u{fc}rgen Gr\u{f6}\u{df}e\"",
+        "\"note\":\"long long ",
+        "\"opens\":false",
+        "X-Gatepost-Variables",
+    ] {
+        assert!(stored[0].wishes.contains(wish), "{wish}? {}", stored[0].wishes);
+    }
+    let (_, rest) = stored[0].below_received();
+    let text = std::str::from_utf8(rest).unwrap();
+    assert!(text.ends_with("\r\n\r\nhello\r\n") && !text.contains("Gatepost-"), "{text}");
+}
+
 #[test]
 fn refusals_are_understood_and_leave_nothing() {
     let house = House::open();

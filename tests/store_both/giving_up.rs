@@ -6,6 +6,7 @@ use crate::stores::{Fresh, on_both};
 use futures_util::future::poll_immediate;
 use gatepost::model::delivery::State;
 use gatepost::store::Store;
+use gatepost::store::idempotency::{Keyed, claim};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +19,14 @@ on_both! {
     who_gives_up_in_the_same_moment_as_others_harms_no_neighbour
 }
 
-const TABLES: [&str; 6] = ["messages", "bodies", "body_chunks", "deliveries", "attempts", "events"];
+const TABLES: [&str; 7] = ["messages", "bodies", "body_chunks", "deliveries", "attempts", "events", "idempotency"];
 
 /// A mail with a row in every table that a mail may have.
 fn whole(mails: &crate::mails::Mails) -> Mail {
     let mut mail = mails.mail(b"given up".to_vec());
     mail.accept.attempts = mails.settle(&mail, State::Sent).attempts;
+    let keyed = Keyed { scope: "smtp:app".into(), key: mail.message.to_string(), content_hash: "x".into() };
+    mail.accept = mail.accept.with(claim(&keyed, &mail.message, mails.clock.now()));
     mail
 }
 

@@ -129,6 +129,7 @@ pub fn email(email: &Value) -> String {
     let facts = [("tenant", &email["tenant"]), ("stream", &email["stream"]), ("message-id", &email["message_id"])];
     let facts = facts.map(|(name, value)| format!("{name} {}", word(value)));
     lines.push(format!("  {}", facts.join(", ")));
+    lines.extend(wished(email));
     for delivery in email["deliveries"].as_array().into_iter().flatten() {
         lines.push(String::new());
         lines.push(word(&delivery["story"]));
@@ -145,6 +146,24 @@ pub fn email(email: &Value) -> String {
         lines.push("There is more than is shown here: ask for one delivery (dl_…).".to_owned());
     }
     lines.join("\n") + "\n"
+}
+
+/// What its sender wished beside the envelope, and the headers that said so.
+fn wished(email: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    let tags: Vec<_> = email["tags"].as_array().into_iter().flatten().map(word).collect();
+    if !tags.is_empty() {
+        lines.push(format!("  tags {}", tags.join(", ")));
+    }
+    let metadata = email["metadata"].as_object().into_iter().flatten();
+    let metadata: Vec<_> = metadata.map(|(key, value)| format!("{}={}", plain(key), word(value))).collect();
+    if !metadata.is_empty() {
+        lines.push(format!("  metadata {}", metadata.join(", ")));
+    }
+    for removed in email["details"]["removed"].as_array().into_iter().flatten() {
+        lines.push(format!("  taken out: {}: {}", word(&removed["name"]), word(&removed["value"])));
+    }
+    lines
 }
 
 fn one_try(tried: &Value) -> String {

@@ -33,6 +33,10 @@ pub(super) struct Email {
     size: u64,
     sandbox: bool,
     created_at: String,
+    tags: Value,
+    metadata: Value,
+    /// What else its sender wished, in the envelope and in control headers; `removed` are those, as they stood there.
+    details: Value,
     /// Where it comes from, in a sentence.
     story: String,
     deliveries: Vec<Told>,
@@ -112,6 +116,7 @@ pub(super) fn unknown() -> ApiError {
 /// The sentences are one for the message, then one for each delivery in their order.
 fn told(life: &Life, story: Vec<String>, directory: &Directory) -> Email {
     let message = &life.message;
+    let mut details = json(&message.details);
     let mut story = story.into_iter();
     let of_message = story.next().unwrap_or_default();
     let deliveries = life.deliveries.iter().map(|entry| Told {
@@ -133,11 +138,22 @@ fn told(life: &Life, story: Vec<String>, directory: &Directory) -> Email {
         size: message.size,
         sandbox: message.sandboxed_at.is_some(),
         created_at: message.created_at.to_string(),
+        tags: details.get_mut("tags").map_or_else(|| Value::Array(Vec::new()), Value::take),
+        metadata: details.get_mut("metadata").map_or_else(|| Value::Object(Default::default()), Value::take),
+        details: without_null(details),
         story: of_message,
         deliveries: deliveries.collect(),
         timeline: life.events.iter().map(happened).collect(),
         truncated: life.cut,
     }
+}
+
+/// What was taken out of it is told elsewhere.
+fn without_null(mut details: Value) -> Value {
+    if let Value::Object(map) = &mut details {
+        map.retain(|_, value| !value.is_null());
+    }
+    details
 }
 
 fn one_try(tried: &Attempt) -> Try {

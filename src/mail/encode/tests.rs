@@ -244,6 +244,48 @@ fn a_signed_part_that_needs_nothing_stays_beside_one_that_does() {
     assert!(made.is_ascii() && made.contains(&signed), "{made}");
 }
 
+// --- only long lines --------------------------------------------------------------------------------------
+
+#[test]
+fn only_the_part_with_a_long_line_is_encoded() {
+    let long = "\u{fc}".repeat(LINE_BYTES_MAX);
+    let part = |header: &str, body: &str| format!("--b\r\n{header}\r\n\r\n{body}\r\n");
+    let short = part("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit", "f\u{fc}r");
+    let signed = part("Content-Type: multipart/signed; boundary=s", &format!("--s\r\n\r\n{long}\r\n--s--"));
+    let html = part("Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit", &long);
+    let top =
+        "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n";
+    let message = format!("{top}{short}{signed}{html}--b--\r\n");
+    let made = String::from_utf8(short_lines(message.as_bytes()).into_owned()).unwrap();
+    assert!(made.starts_with(&format!("{top}{short}{signed}--b\r\n")), "{made}");
+    let html = &made[top.len() + short.len() + signed.len()..];
+    assert!(
+        html.contains("text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=BC"),
+        "{html}"
+    );
+    assert!(html.is_ascii() && html.lines().all(|line| line.len() <= 76));
+    assert_eq!(short_lines(made.as_bytes()).as_ref(), made.as_bytes());
+}
+
+#[test]
+fn what_has_no_long_line_or_may_not_be_touched_stays() {
+    let long = "x".repeat(LINE_BYTES_MAX + 1);
+    for message in [
+        format!("Subject: x\r\n\r\n{}\r\n", &long[1..]),
+        format!("Content-Type: multipart/signed; boundary=s\r\n\r\n--s\r\n\r\n{long}\r\n--s--\r\n"),
+        format!("Content-Type: multipart/mixed\r\n\r\n{long}\r\n"),
+        format!("Content-Type: image/png\r\nContent-Transfer-Encoding: binary\r\n\r\n\0{long}"),
+        format!("Content-Type: message/partial\r\n\r\n{long}\r\n"),
+        format!("Subject: x\r\nno field\r\n{long}\r\n"),
+    ] {
+        assert!(matches!(short_lines(message.as_bytes()), Cow::Borrowed(_)), "{message}");
+    }
+    let plain = format!("Subject: x\r\n\r\n{long}\r\n");
+    let made = String::from_utf8(short_lines(plain.as_bytes()).into_owned()).unwrap();
+    let label = "Subject: x\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n";
+    assert!(made.starts_with(label), "{made}");
+}
+
 // --- bombs ------------------------------------------------------------------------------------------------
 
 #[test]
@@ -432,6 +474,11 @@ proptest! {
         let made = seven_bit(&message).unwrap();
         prop_assert!(Content::of(&made).is_plain(), "{}", made.escape_ascii());
         prop_assert_eq!(seven_bit(&made), Ok(Cow::Borrowed(&*made)));
+        let short = short_lines(&message);
+        let want_short: Vec<_> = tree.bodies();
+        prop_assert_eq!(tree.read(&short, &mut 0), want_short);
+        let again = short_lines(&short).into_owned();
+        prop_assert_eq!(again, short.into_owned());
         prop_assert!(made.ends_with(b"\r\n") || !message.ends_with(b"\r\n"));
         let shown = |bodies: &[Vec<u8>]| bodies.iter().map(|body| body.escape_ascii().to_string()).collect::<Vec<_>>();
         let want = shown(&tree.bodies());

@@ -20,6 +20,7 @@ use crate::model::name::Name;
 use crate::model::relay::Relay;
 use crate::model::route::{Action, Recipient, Route};
 use crate::model::source::Source;
+use crate::model::stream::Stream;
 use crate::model::tenant::TenantLimits;
 
 /// The file's share of a directory: checked already, as a whole, by the configuration.
@@ -30,6 +31,7 @@ pub struct Parts<'a> {
     pub sources: &'a [Source],
     pub destinations: &'a [Destination],
     pub domains: &'a [Domain],
+    pub streams: &'a [Stream],
     pub credentials: &'a [Credential],
     pub mailboxes: &'a [Mailbox],
     pub routes: &'a [Route],
@@ -45,6 +47,10 @@ impl Directory {
         assembly.made.tenant_limits.extend(limits);
         let sources = parts.sources.iter().map(|source| (source.name.clone(), source.clone()));
         assembly.made.sources.extend(sources);
+        let streams = parts.streams.iter().map(|stream| (stream.name.clone(), stream.clone()));
+        for (name, stream) in streams {
+            assembly.made.streams.insert((stream.tenant.clone(), name), stream);
+        }
         assembly.made.destinations = DestinationRules::new(parts.destinations.to_vec());
         for kind in EntryKind::ALL_IN_ORDER {
             assembly.take_file(kind, parts);
@@ -212,6 +218,10 @@ impl Assembly {
             if let Covers::Domain(name) = covers {
                 self.kept(row, format!("it may not send from {name}, which is no domain of its tenant"));
             }
+        }
+        let unknown = credential.stream.take_if(|name| self.made.stream(&tenant, name).is_none());
+        if let Some(name) = unknown {
+            self.kept(row, format!("its tenant has no stream {:?}, so its mail is transactional", name.as_str()));
         }
         let entry = self.of_store(row, tenant, credential);
         self.add_credential(entry);

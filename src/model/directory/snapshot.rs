@@ -16,8 +16,10 @@ use crate::model::people::Tenant;
 use crate::model::relay::Relay;
 use crate::model::route::{Recipient, Route};
 use crate::model::source;
+use crate::model::stream::{self, Stream};
 use crate::model::tenant::TenantLimits;
 use arc_swap::{ArcSwap, Guard};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -66,6 +68,8 @@ pub struct Directory {
     /// Of the file alone: addresses and rules are the operator's.
     pub(super) sources: HashMap<Name, source::Source>,
     pub(super) destinations: DestinationRules,
+    /// By tenant and name; of the file alone.
+    pub(super) streams: HashMap<(Name, Name), Stream>,
     pub(super) domains: Shelf<DomainName, Domain>,
     pub(super) credentials: Shelf<String, Credential>,
     pub(super) networks: Networks,
@@ -172,6 +176,30 @@ impl Directory {
     /// The addresses that mail leaves from, by the name that a domain or a destination gives.
     pub fn source(&self, name: &Name) -> Option<&source::Source> {
         self.sources.get(name)
+    }
+
+    /// A stream of this tenant; two need no table.
+    pub fn stream(&self, tenant: &Name, name: &Name) -> Option<Cow<'_, Stream>> {
+        // The two names are one key; a lookup is rare enough for their copies.
+        match self.streams.get(&(tenant.clone(), name.clone())) {
+            Some(stream) => Some(Cow::Borrowed(stream)),
+            None => Stream::built_in(tenant, name).map(Cow::Owned),
+        }
+    }
+
+    /// The names of a tenant's streams, those that are always there first.
+    pub fn stream_names<'a>(&'a self, tenant: &'a Name) -> impl Iterator<Item = &'a str> {
+        let own = self.streams.keys().filter(move |(of, _)| of == tenant).map(|(_, name)| name.as_str());
+        [stream::TRANSACTIONAL, stream::BULK].into_iter().chain(own)
+    }
+
+    /// What kind of mail stands under this name in a row; none when it is no stream (any more).
+    pub fn kind_of_stream(&self, tenant: &TenantId, name: &str) -> Option<stream::Kind> {
+        if let Some(kind) = Stream::built_in_kind(name) {
+            return Some(kind);
+        }
+        let key = (self.tenant_names.get(tenant)?.clone(), name.parse().ok()?);
+        self.streams.get(&key).map(|stream| stream.kind)
     }
 
     /// The rules for mail to certain places.

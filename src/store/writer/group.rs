@@ -8,6 +8,7 @@ use super::super::change::{Change, Step, Touches, Written};
 use super::super::dialect::{Engine, ROLLBACK};
 use super::super::error::{StoreError, Uncommitted};
 use super::super::events::{INSERT_EVENTS, bind_event};
+use super::super::idempotency::WITHDRAW_KEY;
 use super::super::link::{Link, Returned};
 use super::super::mail::{
     self, Body, INSERT_ATTEMPTS, INSERT_BODIES, INSERT_DELIVERIES, INSERT_MESSAGES, SETTLE, WITHDRAW_ATTEMPTS,
@@ -225,8 +226,16 @@ pub(super) fn unclaim(claim: &Claim) -> Change {
 
 /// What takes a message back, rows first, the message last.
 pub(super) fn withdrawal(message: &MessageId) -> Change {
-    [&WITHDRAW_ATTEMPTS, &WITHDRAW_EVENTS, &WITHDRAW_DELIVERIES, &WITHDRAW_BODIES, &WITHDRAW_CHUNKS, &WITHDRAW_MESSAGE]
-        .into_iter()
-        .map(|statement| Step::any(statement, Binds::default().text(message.as_str())))
-        .fold(Change::default(), Change::with)
+    [
+        &WITHDRAW_ATTEMPTS,
+        &WITHDRAW_EVENTS,
+        &WITHDRAW_DELIVERIES,
+        &WITHDRAW_BODIES,
+        &WITHDRAW_CHUNKS,
+        &WITHDRAW_KEY,
+        &WITHDRAW_MESSAGE,
+    ]
+    .into_iter()
+    .map(|statement| Step::any(statement, Binds::default().text(message.as_str())))
+    .fold(Change::default(), Change::with)
 }

@@ -31,6 +31,11 @@ fn credential(username: &str, password: Option<&str>) -> Credential {
         networks: Vec::new(),
         from: Vec::new(),
         sandbox: false,
+        stream: None,
+        opens: None,
+        clicks: None,
+        compatible: Vec::new(),
+        ignore_suppression: false,
     }
 }
 
