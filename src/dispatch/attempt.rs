@@ -99,8 +99,8 @@ impl Worker {
             Dialogues::None => Record::Nothing,
             Dialogues::Failures | Dialogues::All => Record::Dialogue,
         };
-        let (sender, params) = (&mail.message.sender, &mail.params);
-        let parcel = Parcel { sender, params, recipients: &recipients, message: &mail.prepared, record };
+        let (sender, params) = (dispatch.wire_sender(&trying.items[0]).await, &mail.params);
+        let parcel = Parcel { sender: &sender, params, recipients: &recipients, message: &mail.prepared, record };
         let form = match dispatch.form_for(&session, &parcel, &mail).await {
             Ok(form) => form,
             Err(why) => return self.skip_host(session, &why, trying),

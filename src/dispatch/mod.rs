@@ -14,6 +14,7 @@ mod happenings;
 pub mod learned;
 mod lookup;
 pub mod operate;
+mod return_path;
 mod routes;
 mod settle;
 mod site;
@@ -30,6 +31,7 @@ use crate::deliver::outcome::Replies;
 use crate::deliver::session::Surroundings;
 use crate::model::outcome::Why;
 use crate::outward::Outward;
+use crate::policy::return_path::ReturnPaths;
 use crate::queue::ledger::Ledger;
 use crate::queue::pulse::Pulse;
 use crate::queue::ready::{Cause, Item, Shut};
@@ -61,6 +63,7 @@ pub struct Dispatch {
     /// One for each connection, over all destinations; and how many there are in all.
     connections: Arc<Semaphore>,
     connections_max: AtomicUsize,
+    return_paths: ReturnPaths,
     /// One for each way that is being looked up.
     lookups: Semaphore,
     settler: Settler,
@@ -76,6 +79,7 @@ pub struct Parts {
     pub finder: Finder,
     pub around: Surroundings,
     pub replies: Arc<ArcSwap<Replies>>,
+    pub return_paths: ReturnPaths,
     pub pulse: Pulse,
     pub shutdown: Shutdown,
 }
@@ -110,7 +114,7 @@ impl Dispatch {
     }
 
     fn new(parts: Parts) -> (Self, Inbox) {
-        let Parts { ledger, finder, around, replies, pulse, shutdown } = parts;
+        let Parts { ledger, finder, around, replies, return_paths, pulse, shutdown } = parts;
         let (settler, inbox) = Settler::new();
         let connections = ledger.settings.load().connections as usize;
         let dispatch = Self {
@@ -119,6 +123,7 @@ impl Dispatch {
             finder,
             around,
             replies,
+            return_paths,
             pulse,
             shutdown,
             sites: Sites::default(),

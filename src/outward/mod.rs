@@ -3,9 +3,11 @@
 mod complete;
 mod happenings;
 mod report;
+mod suppressed;
 
 use crate::base::id::{self, MessageId};
 use crate::base::limits;
+use crate::base::observe::Happening;
 use crate::mail::envelope::Recipient;
 use crate::mail::header::Header;
 use crate::mail::text::readable;
@@ -16,11 +18,13 @@ use crate::model::domain::{Domain, Via};
 use crate::model::intake::Intake;
 use crate::policy::routes;
 use crate::queue::accept::{self, Acceptance, Destined, Discarded, Entry, Mode, Planned, Seating};
+use crate::queue::happenings::{Found, RecipientSuppressed};
 use crate::queue::ledger::{Ledger, tenant_id};
 use crate::queue::{settings, simulator};
 use crate::smtp::reply::Reply;
 use crate::store::Change;
 use std::sync::Arc;
+use suppressed::Suppressed;
 
 const NOBODYS: Reply = Reply::new(550, 7, 1, "From names no domain that is served here");
 const CHANGED: Reply = Reply::new(451, 3, 0, "what is done with a recipient has changed meanwhile, send it again");
@@ -37,20 +41,21 @@ impl Outward {
     /// Takes a message whose sender was judged. Ok is on disk, together with the caller's `extra` rows;
     /// after an error nothing of it is left.
     pub async fn accept(&self, intake: Intake, extra: Change) -> Result<MessageId, Reply> {
-        let (id, planned) = self.plan(&intake)?;
+        let suppressed = self.suppressed(&intake).await?;
+        let (id, planned) = self.plan(&intake, &suppressed)?;
         self.ledger.enter(&id, &intake, planned.with(extra)).await?;
         Ok(id)
     }
 
     /// Everything that is decided before the commit.
-    fn plan(&self, intake: &Intake) -> Result<(MessageId, Planned), Reply> {
+    fn plan(&self, intake: &Intake, suppressed: &Suppressed) -> Result<(MessageId, Planned), Reply> {
         let directory = self.ledger.directory.load();
         let settings = self.ledger.settings.load();
         let now = self.ledger.clock.now();
         let id: MessageId = id::new(now, &self.ledger.random);
         let header = Header::read(&intake.message);
         let domain = domain_of(&directory, intake, &header)?;
-        let (deliveries, discarded) = destinations(&directory, intake, &domain.value.relay)?;
+        let (deliveries, discarded) = destinations(&directory, intake, &domain.value.relay, suppressed)?;
         let (prepared, given_id) = complete::complete(intake, &header, &id, &domain.value.name);
         let acceptance = Acceptance {
             id: id.clone(),
@@ -102,11 +107,15 @@ fn destinations<'a>(
     directory: &Directory,
     intake: &'a Intake,
     via: &Via,
+    suppressed: &Suppressed,
 ) -> Result<(Vec<Destined<'a>>, Vec<Discarded<'a>>), Reply> {
     let (mut ways, mut discarded) = (Vec::with_capacity(intake.envelope.recipients.len()), Vec::new());
-    for recipient in &intake.envelope.recipients {
+    for (n, recipient) in intake.envelope.recipients.iter().enumerate() {
         match routes::resolve_outgoing(directory, &intake.hop.by, &recipient.address).answer() {
-            Ok(None) => ways.push(away(via, recipient)),
+            Ok(None) => ways.push(match suppressed.reason(n) {
+                Some(why) => silenced(via, recipient, why),
+                None => away(via, recipient),
+            }),
             Ok(Some(decision)) if decision.hops().is_empty() => {
                 discarded.push(Discarded { recipient, rule: decision.rule.to_string() });
             }
@@ -126,6 +135,12 @@ fn away<'a>(via: &Via, recipient: &'a Recipient) -> Destined<'a> {
         Via::Direct | Via::Sandbox => NextHop::Mx,
     };
     Destined { recipient, hop, entry: Entry::Send, rule: None }
+}
+
+/// Nothing is sent there; the way that it would have taken is shown.
+fn silenced<'a>(via: &Via, recipient: &'a Recipient, why: &str) -> Destined<'a> {
+    RecipientSuppressed { recipient: &recipient.address, why, found: Found::AtAccept }.record();
+    Destined { entry: Entry::Suppress, rule: Some(why.to_owned()), ..away(via, recipient) }
 }
 
 /// To one of our own recipients. A ticket is delivered like any other mail; what is only kept has arrived.

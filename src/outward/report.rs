@@ -2,6 +2,7 @@
 //! nowhere to go they end here. What they report is committed with them, or without them, in one piece.
 
 use super::happenings::ReportDropped;
+use super::suppressed::Suppressed;
 use super::{Outward, complete, destinations, header_id, mode};
 use crate::base::id::{self, MessageId};
 use crate::base::observe::Happening;
@@ -48,7 +49,9 @@ impl Outward {
         // Our host name has no domain's way: it sends like one that says nothing.
         let via = directory.domain(&from).map_or(&Via::Direct, |domain| &domain.value.relay);
         check_recipients(&directory, intake)?;
-        let (deliveries, discarded) = destinations(&directory, intake, via).map_err(|reply| reply.text().to_owned())?;
+        // A report goes where it has to.
+        let (deliveries, discarded) =
+            destinations(&directory, intake, via, &Suppressed::default()).map_err(|reply| reply.text().to_owned())?;
         let now = self.ledger.clock.now();
         let id: MessageId = id::new(now, &self.ledger.random);
         let (prepared, given_id) = complete::complete(intake, &header, &id, &from);

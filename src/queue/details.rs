@@ -1,6 +1,7 @@
 //! What the envelope wished, as JSON beside the rows: nothing is written for what nobody asked for. What is
 //! read back is what was written; fields of other rooms in the same JSON are not ours to judge.
 
+use crate::mail::domain_name::DomainName;
 use crate::mail::envelope::{BodyType, MailParams, Notify, OriginalRecipient, Recipient, Ret};
 use serde::{Deserialize, Serialize};
 
@@ -18,9 +19,11 @@ struct OfMessage<'a> {
     ret: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     envid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignore_suppression: Option<bool>,
 }
 
-pub(super) fn of_message(params: &MailParams) -> String {
+pub(super) fn of_message(params: &MailParams, ignore_suppression: bool) -> String {
     let details = OfMessage {
         body: match params.body {
             BodyType::SevenBit => None,
@@ -34,6 +37,7 @@ pub(super) fn of_message(params: &MailParams) -> String {
             Ret::Headers => "hdrs",
         }),
         envid: params.envid.as_deref(),
+        ignore_suppression: ignore_suppression.then_some(true),
     };
     write(&details)
 }
@@ -117,10 +121,27 @@ pub fn params(details: &str) -> Result<MailParams, BadDetails> {
     })
 }
 
+/// Does the message go to suppressed recipients too? What cannot be read wished for nothing special.
+pub fn ignores_suppression(details: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Read {
+        #[serde(default)]
+        ignore_suppression: bool,
+    }
+    serde_json::from_str::<Read>(details).is_ok_and(|read| read.ignore_suppression)
+}
+
 #[derive(Deserialize)]
 struct ReadDelivery {
     notify: Option<Vec<String>>,
     orcpt: Option<String>,
+    forwarded_by: Option<String>,
+}
+
+/// The domain of ours that forwards a delivery, whoever wrote the message: bounces come back to it. None for what
+/// leaves as its own sender sent it.
+pub fn forwarded_by(details: &str) -> Option<DomainName> {
+    serde_json::from_str::<ReadDelivery>(details).ok()?.forwarded_by?.parse().ok()
 }
 
 /// What RCPT said, from a delivery's row.
@@ -197,7 +218,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_read_is_what_was_written(params in any_params(), recipient in any_recipient()) {
-            prop_assert_eq!(super::params(&of_message(&params)), Ok(params));
+            prop_assert_eq!(super::params(&of_message(&params, false)), Ok(params));
             let wishes = super::wishes(&of_delivery(&recipient)).unwrap();
             prop_assert_eq!((wishes.notify, wishes.original), (recipient.notify, recipient.original));
         }
@@ -223,7 +244,10 @@ mod tests {
 
     #[test]
     fn only_what_was_asked_for_is_written() {
-        assert_eq!(of_message(&MailParams::default()), "{}");
+        assert_eq!(of_message(&MailParams::default(), false), "{}");
+        let ignoring = of_message(&MailParams::default(), true);
+        assert_eq!((ignoring.as_str(), ignores_suppression(&ignoring)), (r#"{"ignore_suppression":true}"#, true));
+        assert!(!ignores_suppression("{}") && !ignores_suppression("damaged"));
         let params = MailParams {
             body: BodyType::EightBitMime,
             smtputf8: true,
@@ -233,7 +257,7 @@ mod tests {
             ..MailParams::default()
         };
         assert_eq!(
-            of_message(&params),
+            of_message(&params, false),
             r#"{"body":"8bitmime","smtputf8":true,"requiretls":true,"ret":"hdrs","envid":"a\"b"}"#
         );
         let mut recipient = Recipient { address: "a@b.example".parse().unwrap(), notify: None, original: None };
