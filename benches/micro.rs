@@ -9,10 +9,11 @@ mod mails;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use gatepost::base::clock::Clock;
-use gatepost::base::id::{self, MessageId};
+use gatepost::base::id::{self, MessageId, TenantId};
 use gatepost::base::password::PasswordHash;
 use gatepost::base::random::Random;
 use gatepost::base::scram::{ITERATIONS, ScramKeys};
+use gatepost::base::secret::Secret;
 use gatepost::config::{Environment, load::load_text};
 use gatepost::deliver::outcome::{self, Phase, Replies};
 use gatepost::mail::address::Address;
@@ -23,6 +24,8 @@ use gatepost::mail::received::{Hop, Protocol};
 use gatepost::model::dkim::Algorithm;
 use gatepost::model::message::Form;
 use gatepost::proof::{self, BodyHash, PrivateKey, SigningKey};
+use gatepost::model::suppression::index::Index;
+use gatepost::policy::return_path::{ReturnPaths, Returned};
 use gatepost::smtp::dialogue::capabilities::Capabilities;
 use gatepost::smtp::dialogue::response::Responses;
 use gatepost::smtp::dialogue::transaction::{self, Answer, Haste, Mail, Next, Transaction};
@@ -112,6 +115,26 @@ fn write_received(bencher: Bencher) {
         at,
     };
     bencher.bench(|| black_box(&hop).field(&id, Some(&only)));
+}
+
+/// What each recipient costs who is not suppressed, among so many who are.
+#[divan::bench(args = [1, 10_000, 1_000_000])]
+fn miss_the_suppressed(bencher: Bencher, many: usize) {
+    let (index, now) = (Index::default(), Clock::System.now());
+    let tenant: TenantId = id::new(now, &Random::System);
+    index.replace((0..many).map(|n| index.mark(&tenant, &format!("r{n}@example.net"))).collect(), now);
+    let addresses: Vec<Address> = (0..1_024).map(|n| format!("Someone.Else{n}@example.org").parse().unwrap()).collect();
+    let mut next = addresses.iter().cycle();
+    bencher.bench_local(|| index.may_hold(&tenant, black_box(next.next().unwrap()), now));
+}
+
+/// What a return path costs: once a transaction to write, once a report to read.
+#[divan::bench]
+fn write_return_path(bencher: Bencher) {
+    let paths = ReturnPaths::new(&Secret::new(vec![7; 32]), |_| true);
+    let (domain, returned) =
+        ("example.com".parse().unwrap(), Returned::Delivery(id::new(Clock::System.now(), &Random::System)));
+    bencher.bench(|| paths.address(&domain, black_box(&returned)));
 }
 
 /// What a login costs that nobody remembers.

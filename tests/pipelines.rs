@@ -7,10 +7,14 @@ mod control_headers;
 mod reception;
 #[path = "pipelines/reports.rs"]
 mod reports;
+#[path = "pipelines/returned.rs"]
+mod returned;
 #[path = "pipelines/routes.rs"]
 mod routes;
 #[path = "pipelines/submission.rs"]
 mod submission;
+#[path = "pipelines/suppressed.rs"]
+mod suppressed;
 
 use crate::stores::Fresh;
 use arc_swap::ArcSwap;
@@ -19,6 +23,7 @@ use gatepost::base::id::{self, MessageId};
 use gatepost::base::random::Random;
 use gatepost::config::load::load_text;
 use gatepost::config::{Config, Environment};
+use gatepost::deliver::outcome::Replies;
 use gatepost::mail::address::Address;
 use gatepost::mail::domain_name::DomainName;
 use gatepost::mail::envelope::{Envelope, MailParams, Recipient, ReversePath};
@@ -31,7 +36,7 @@ use gatepost::model::people::Tenant;
 use gatepost::policy::limits::Limits;
 use gatepost::queue::course::End;
 use gatepost::queue::ledger::Ledger;
-use gatepost::receive::pipeline::Reception;
+use gatepost::receive::pipeline::{Reception, Taken};
 use gatepost::smtp::reply::Reply;
 use gatepost::store::dialect::Engine;
 use gatepost::store::{Change, Store, people};
@@ -209,8 +214,17 @@ impl House {
         Submission::new(self.ledger.clone(), Limits::new(self.ledger.clock.clone())).accept(intake, 100).await
     }
 
+    fn reception(&self) -> Reception {
+        let replies = Arc::new(ArcSwap::new(Replies::built_in()));
+        Reception::new(self.ledger.clone(), replies, crate::stores::return_paths())
+    }
+
+    /// What is filed; a report is not.
     async fn receive(&self, intake: Intake) -> Result<MessageId, Reply> {
-        Reception::new(self.ledger.clone()).accept(intake, 100).await
+        match self.reception().accept(intake, 100).await? {
+            Taken::Queued(id) => Ok(id),
+            Taken::Read => panic!("it was read as a report"),
+        }
     }
 
     async fn message(&self, id: &MessageId) -> Message {
@@ -243,6 +257,13 @@ impl House {
 
     async fn events(&self, id: &MessageId) -> Vec<String> {
         self.store.events_of(id, "").await.unwrap().into_iter().map(|event| event.kind).collect()
+    }
+
+    /// The same, in the order of their names: what happened in one moment has no other.
+    async fn kinds(&self, id: &MessageId) -> Vec<String> {
+        let mut kinds = self.events(id).await;
+        kinds.sort();
+        kinds
     }
 
     /// After a refusal nothing is left.

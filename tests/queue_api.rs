@@ -429,4 +429,117 @@ on_both! {
     an_order_that_is_not_clear_changes_nothing
     destinations_are_counted_and_steered
     an_explanation_knows_of_suspensions
+    suppressions_are_added_found_and_lifted
+    lists_of_suppressions_come_in_and_go_out
+}
+
+const SUPPRESSIONS: &str = "/api/v1/suppressions";
+
+async fn suppressions_are_added_found_and_lifted(fresh: &Fresh) {
+    let house = House::on(fresh).await;
+    let add = async |body: Value| {
+        let (status, row) = house.asks(Method::POST, SUPPRESSIONS, &body.to_string()).await;
+        assert_eq!(status, 201, "{body}: {row}");
+        row
+    };
+    let bob = add(json!({ "address": "Bob@far.example", "note": "asked us to" })).await;
+    assert_eq!(
+        (&bob["address"], &bob["reason"], &bob["origin"]),
+        (&json!("bob@far.example"), &json!("manual"), &json!("api"))
+    );
+    assert_eq!((&bob["domain"], &bob["expires_at"], &bob["note"]), (&Value::Null, &Value::Null, &json!("asked us to")));
+    // The same again is the same, and the stronger of the two.
+    let again =
+        add(json!({ "address": "bob@far.example", "reason": "complaint", "expires_at": "2090-01-01T00:00:00Z" })).await;
+    assert_eq!((&again["id"], &again["reason"], &again["expires_at"]), (&bob["id"], &json!("complaint"), &Value::Null));
+    let news = json!({ "address": "*@closed.example", "domain": "example.com", "stream": "news", "tenant": "other" });
+    let closed = add(news).await;
+    let check = async |query: &str| house.get(&format!("{SUPPRESSIONS}/check?{query}")).await["suppressed"].clone();
+    for (query, found) in [
+        ("address=BOB%40far.example", true),
+        ("address=bob%40far.example&tenant=other", false),
+        ("address=x%40closed.example&domain=example.com&stream=news&tenant=other", true),
+        ("address=x%40closed.example&domain=example.com&tenant=other", false),
+    ] {
+        assert_eq!(check(query).await, json!(found), "{query}");
+    }
+    let listed = house.get(&format!("{SUPPRESSIONS}?tenant=other")).await;
+    assert_eq!((listed["data"].as_array().unwrap().len(), &listed["data"][0]["id"]), (1, &closed["id"]));
+    let (status, lifted) =
+        house.asks(Method::DELETE, &format!("{SUPPRESSIONS}/{}", bob["id"].as_str().unwrap()), "").await;
+    assert_eq!((status, &lifted["deleted"]), (200, &json!(true)));
+    assert_eq!(check("address=bob%40far.example").await, json!(false));
+    assert_eq!(fresh.count("events WHERE kind = 'suppression.created'").await, 3);
+    assert_eq!(fresh.count("events WHERE kind = 'suppression.deleted'").await, 1);
+    for (method, path, body, expected) in [
+        (Method::POST, SUPPRESSIONS, "{}", (400, "missing_field", "address")),
+        (Method::POST, SUPPRESSIONS, r#"{"address":"nobody"}"#, (400, "invalid_field", "address")),
+        (Method::POST, SUPPRESSIONS, r#"{"address":"a@b.c","reason":"mood"}"#, (400, "invalid_field", "reason")),
+        (
+            Method::POST,
+            SUPPRESSIONS,
+            r#"{"address":"a@b.c","expires_at":"2001-01-01T00:00:00Z"}"#,
+            (400, "invalid_field", "expires_at"),
+        ),
+        (Method::POST, SUPPRESSIONS, r#"{"address":"a@b.c","tenant":"nobody"}"#, (404, "unknown_tenant", "tenant")),
+        (Method::GET, "/api/v1/suppressions?after=x", "", (400, "invalid_field", "after")),
+        (Method::GET, "/api/v1/suppressions/check", "", (400, "missing_field", "address")),
+        (Method::DELETE, "/api/v1/suppressions/sup_1", "", (404, "unknown_suppression", "")),
+    ] {
+        let (status, code, param) = house.refused(method, path, body).await;
+        assert_eq!((status, code.as_str(), param.as_str()), expected, "{path} {body}");
+    }
+}
+
+async fn lists_of_suppressions_come_in_and_go_out(fresh: &Fresh) {
+    let house = House::on(fresh).await;
+    let import = async |path: &str, kind: &str, text: String| {
+        let answer = unix_http::send(&house.socket, Method::POST, path, (kind, text)).await.unwrap();
+        (answer.status.as_u16(), serde_json::from_slice::<Value>(&answer.body).unwrap())
+    };
+    let path = format!("{SUPPRESSIONS}/import");
+    // More than a request of any other kind may have, in more than one slice.
+    let many: String = (0..3_000).map(|n| format!("r{n:04}@far.example,,{}\r\n", "x".repeat(40))).collect();
+    let (status, done) = import(&path, "text/csv", format!("address,reason,note\r\n{many}")).await;
+    assert_eq!((status, &done["imported"], &done["failed"]), (200, &json!(3_000), &json!(0)), "{done}");
+    let broken = "reason,address,expires_at\r\nhard_bounce,\"quoted@far.example\",\r\n\r\nmood,a@far.example,\n,nobody,\n\
+        ,late@far.example,2001-01-01T00:00:00Z\n,b@far.example,soon\n";
+    let (_, done) = import(&path, "text/csv; charset=utf-8", broken.to_owned()).await;
+    assert_eq!((&done["imported"], &done["expired"], &done["failed"]), (&json!(1), &json!(1), &json!(3)), "{done}");
+    let lines: Vec<u64> =
+        done["errors"].as_array().unwrap().iter().map(|wrong| wrong["line"].as_u64().unwrap()).collect();
+    assert_eq!(lines, [4, 5, 7], "{done}");
+    for (kind, text, code) in [
+        ("application/json", "{}", "unsupported_media_type"),
+        ("text/csv", "email\r\na@b.example\r\n", "malformed_body"),
+        ("text/csv", "", "malformed_body"),
+    ] {
+        let (_, refused) = import(&path, kind, text.to_owned()).await;
+        assert_eq!(refused["error"]["code"], code, "{refused}");
+    }
+    let export =
+        unix_http::ask(&house.socket, Method::GET, &format!("{SUPPRESSIONS}/export"), String::new()).await.unwrap();
+    let text = String::from_utf8(export.body).unwrap();
+    assert_eq!(text.lines().count(), 1 + 3_001);
+    // What goes out comes in again, as it is.
+    let (_, done) = import(&format!("{path}?tenant=other"), "text/csv", text).await;
+    assert_eq!((&done["imported"], &done["failed"]), (&json!(3_001), &json!(0)), "{done}");
+    // The list is read to its end, page by page, whatever is lifted meanwhile.
+    let (mut seen, mut after) = (Vec::<String>::new(), String::new());
+    loop {
+        let page = house.get(&format!("{SUPPRESSIONS}?limit=100&after={after}")).await;
+        let rows = page["data"].as_array().unwrap();
+        seen.extend(rows.iter().map(|row| row["address"].as_str().unwrap().to_owned()));
+        if seen.len() == 300 {
+            let last = rows.last().unwrap()["id"].as_str().unwrap();
+            assert_eq!(house.asks(Method::DELETE, &format!("{SUPPRESSIONS}/{last}"), "").await.0, 200);
+        }
+        match page["next"].as_str() {
+            Some(next) => after = next.replace('@', "%40"),
+            None => break,
+        }
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 3_001);
 }

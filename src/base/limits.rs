@@ -728,6 +728,21 @@ pub const NOTED_URL_CHARS_MAX: usize = 200;
 /// more mail that bounces.
 pub const REPORT_RETURNED_BYTES_MAX: usize = 256 << 10;
 
+/// How much of a report is read: the status stands before the message that it returns.
+pub const REPORT_READ_BYTES_MAX: usize = 1 << 20;
+
+/// Recipients that one report is believed about: as many as one message has.
+pub const REPORT_RECIPIENTS_MAX: usize = 1_000;
+
+/// One field of a report; longer ones are cut.
+pub const REPORT_FIELD_BYTES_MAX: usize = 2_000;
+
+/// What is kept of the text of a message that came back and is no report.
+pub const RETURNED_TEXT_BYTES_MAX: usize = 1_000;
+
+/// Such messages that are kept for one message of ours: who knows a return path may write there for ever.
+pub const RETURNED_KEPT_MAX: usize = 10;
+
 // --- store --------------------------------------------------------------------------------------
 
 /// Commands in one transaction: at 64 the flush is already shared to death, and the callers of a
@@ -869,6 +884,39 @@ pub const RECOVER_ROWS: i64 = 250;
 
 /// Addresses looked up among the suppressions at once. The statement names as many.
 pub const SUPPRESSIONS_AT_ONCE: usize = 32;
+
+/// How often it is asked who was suppressed since: a node knows of it within two of these.
+pub const SUPPRESSIONS_POLL: Duration = Duration::from_secs(1);
+
+/// How far back is asked each time: a suppression is dated before it is committed. Once in so many rounds it is
+/// asked further back, for what a store that did not answer kept waiting.
+pub const SUPPRESSIONS_OVERLAP: Duration = Duration::from_secs(10);
+pub const SUPPRESSIONS_OVERLAP_LONG: Duration = Duration::from_secs(600);
+pub const SUPPRESSIONS_LONG_EVERY: u64 = 60;
+
+/// What is known of them without having been asked for so long is not believed: the store is asked for each
+/// recipient instead.
+pub const SUPPRESSIONS_BELIEVED_MAX: Duration = Duration::from_secs(10);
+
+/// Recent ones that are kept apart from all others, at most: adding one copies these.
+pub const SUPPRESSIONS_RECENT_MAX: usize = 4_096;
+
+/// Rows of one read of them: 100 bytes each.
+pub const SUPPRESSIONS_PAGE_ROWS: i64 = 2_000;
+
+/// After this all of them are read anew: what was lifted or has expired is forgotten, so that the store is not
+/// asked about it for ever.
+pub const SUPPRESSIONS_REREAD: Duration = Duration::from_secs(3_600);
+
+/// A try whose recipient could not be looked up among the suppressed waits for so long.
+pub const SUPPRESSIONS_PAUSE: Duration = Duration::from_secs(5);
+
+/// A list of suppressions that is imported in one request, and its rows in one transaction.
+pub const IMPORT_BYTES_MAX: usize = 8 << 20;
+pub const IMPORT_ROWS_AT_ONCE: usize = 250;
+
+/// Lines of an import that are told with what is wrong with them; the others are counted.
+pub const IMPORT_ERRORS_SHOWN: usize = 100;
 
 /// One statement of a backup or a restore: it may read a whole table, or check a whole file.
 pub const COPY_STATEMENT_MAX: Duration = Duration::from_secs(3_600);

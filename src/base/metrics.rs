@@ -65,6 +65,11 @@ declare! {
     counter Count MESSAGES_NOT_KEPT = "messages_not_kept_total": "Messages that the store did not take; their senders were told to try again.";
     counter Count DELIVERIES_RECOVERED = "deliveries_recovered_total": "Deliveries taken from nodes that died in the middle of a try.";
     counter Count BEATS_MISSED = "beats_missed_total": "Times that this node could not say in the store that it lives.";
+    gauge Count SUPPRESSIONS = "suppressions": "Suppressed addresses and domains that this node knows of.";
+    counter Count SUPPRESSIONS_UNREAD = "suppressions_unread_total": "Times that the suppressed could not be read.";
+    counter Count RECIPIENTS_SUPPRESSED = "recipients_suppressed_total": "Recipients that were not written to, by when it was found: at accept or before a try.";
+    counter Count RETURNS = "returns_total": "Messages to our return paths, by what they were.";
+    counter Count RETURN_PATHS_TURNED = "return_paths_turned_total": "Times that the return path of a domain came into use or fell out of it.";
     counter Count REPORTS_DROPPED = "reports_dropped_total": "Reports to senders that had nowhere to go.";
     counter Count LOGINS = "logins_total": "Logins, by how they were taken or why they were refused.";
     counter Count LOGIN_CHECKS = "login_checks_total": "Passwords that were checked against a hash: the dear part of a login.";

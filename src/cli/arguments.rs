@@ -31,6 +31,9 @@ pub enum Command {
     /// Look at what waits to be sent, and steer it.
     #[command(subcommand)]
     Queue(Queue),
+    /// Say who is not written to any more.
+    #[command(subcommand)]
+    Suppression(Suppression),
     /// Say what would become of a message, and which rule decides.
     Explain {
         /// The sender; "<>" for a bounce.
@@ -136,6 +139,63 @@ pub enum Queue {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Subcommand)]
+pub enum Suppression {
+    /// Who is not written to any more, one line each.
+    List {
+        /// Of this tenant, instead of the default one.
+        #[arg(long, value_name = "NAME")]
+        tenant: Option<String>,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write to an address, or to a whole domain, no more.
+    Add {
+        /// Like bob@example.net, or *@example.net.
+        address: String,
+        #[command(flatten)]
+        scope: Scope,
+        /// hard_bounce, soft_bounce, complaint, unsubscribe, manual, invalid or import.
+        #[arg(long, value_name = "REASON")]
+        reason: Option<String>,
+        /// Why, for whoever looks at it next.
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+        /// Until then, like 2030-12-31T00:00:00Z; without it for ever.
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+    },
+    /// Write to it again.
+    Remove {
+        /// Like bob@example.net, or *@example.net.
+        address: String,
+        #[command(flatten)]
+        scope: Scope,
+    },
+    /// Is an address written to?
+    Check {
+        /// Like bob@example.net.
+        address: String,
+        #[command(flatten)]
+        scope: Scope,
+    },
+}
+
+/// Of which mail something is said.
+#[derive(Args)]
+pub struct Scope {
+    /// Of this tenant, instead of the default one.
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
+    /// Mail from this domain only.
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
+    /// Mail of this stream only.
+    #[arg(long, value_name = "NAME")]
+    pub stream: Option<String>,
 }
 
 /// Which deliveries are meant; all that is given must be true.

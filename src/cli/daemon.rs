@@ -31,6 +31,10 @@ impl Daemon {
         self.ask(Method::POST, path, body.to_string())
     }
 
+    pub fn delete(&self, path: &str) -> Result<Value, Failure> {
+        self.ask(Method::DELETE, path, String::new())
+    }
+
     fn ask(&self, method: Method, path: &str, body: String) -> Result<Value, Failure> {
         let answer = match wait(unix_http::ask(&self.socket, method, path, body))? {
             Err(NoAnswer::NotRunning(_)) if !self.configured => return Err(Failure::Configuration),
@@ -38,7 +42,7 @@ impl Daemon {
         };
         let text = String::from_utf8_lossy(&answer.body);
         match answer.status {
-            StatusCode::OK => {
+            StatusCode::OK | StatusCode::CREATED => {
                 serde_json::from_str(&text).map_err(|why| Failure::Because(format!("an unreadable answer: {why}")))
             }
             status => Err(Failure::Because(refusal(status, &text))),

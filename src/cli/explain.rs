@@ -17,6 +17,7 @@ fn said(answer: &Value) -> String {
     let outcome = match answer["outcome"].as_str() {
         Some("sent") => "it would be sent",
         Some("waits") => "it would wait",
+        Some("suppressed") => "it would be taken and not sent: the recipient is suppressed",
         Some("kept") => "it would stay here",
         Some("captured") => "the sandbox would capture it, and nothing would be sent",
         Some("held") => "it would wait for an operator",

@@ -12,6 +12,7 @@ mod restore;
 mod serve;
 mod settings;
 mod status;
+mod suppression;
 mod table;
 
 use crate::config;
@@ -33,6 +34,7 @@ pub fn main() -> ExitCode {
         Command::Status { json } => status::run(&origin, json),
         Command::Settings => settings::run(&origin),
         Command::Queue(what) => queue::run(&origin, what),
+        Command::Suppression(what) => suppression::run(&origin, what),
         Command::Explain { from, to, json } => explain::run(&origin, &from, &to, json),
         Command::Password => password::run(),
         Command::Backup { file, with_key } => backup::run(&origin, &file, with_key),

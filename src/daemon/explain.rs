@@ -32,7 +32,12 @@ pub fn explainer(house: Arc<House>, way_out: Arc<WayOut>) -> Explain {
             let known = Known { directory: &directory, settings: &settings, hostname: &hostname, finder };
             let mut explanation = known.explain(&question).await;
             if let Some(suppression) = suppression(&way_out, &directory, &question).await {
+                // Only what leaves is kept back.
+                let leaves = matches!(explanation.outcome, Outcome::Sent | Outcome::Waits);
                 explanation.steps.push(suppressed(&suppression));
+                if leaves && explanation.destination.as_ref().is_some_and(|queue| !queue.starts_with("local:")) {
+                    explanation.outcome = Outcome::Suppressed;
+                }
             }
             Ok(explanation)
         })
@@ -55,7 +60,6 @@ const STREAM: &str = "transactional";
 fn suppressed(suppression: &Suppression) -> Step {
     let until = suppression.expires_at.map(|until| format!(" until {until}")).unwrap_or_default();
     let (since, reason, note) = (suppression.created_at, suppression.reason.word(), &suppression.note);
-    // Nothing keeps such mail back yet, so the outcome stays what it is.
     let text = format!("the address is on the list of suppressed ones since {since}{until} ({reason}): {note}");
     Step::new(About::Suppression, text)
 }

@@ -18,6 +18,7 @@ mod operate;
 pub mod privilege;
 mod quickstart;
 mod reload;
+mod return_path;
 mod run;
 mod sockets;
 mod way_out;

@@ -22,7 +22,6 @@ use crate::config::{Config, Origin};
 use crate::dns::{Resolver, Source};
 use crate::http::control::{self, OpenControl};
 use crate::model::delivery::Lease;
-use crate::queue::ledger::Ledger;
 use crate::receive::pipeline::Reception;
 use crate::store::dialect::Location;
 use crate::store::{Store, StoreError};
@@ -82,6 +81,12 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     house.note_store(&store.health().borrow());
     tokio::spawn(house.clone().watch_store(store.clone()));
     tokio::spawn(keeper.clone().keep());
+    tokio::spawn(tend::keep_suppressions(
+        house.directory.clone(),
+        store.clone(),
+        house.clock.clone(),
+        house.shutdown.clone(),
+    ));
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
     tokio::spawn(tend::save_limits(house.limits.clone(), store.clone(), house.shutdown.clone()));
     let way_out = Arc::new(WayOut::open(&house, &store, &lease, &resolver).await?);
@@ -94,8 +99,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
         steer: Some(operate::steer(way_out.clone())),
     };
     let _ = http.queue.set(queue);
-    let smtp_context =
-        smtp_context(&house, &way_out.ledger, (&certificates, &resolver), &prepared.config.server.data_dir);
+    let smtp_context = smtp_context(&house, &way_out, (&certificates, &resolver), &prepared.config.server.data_dir);
     let contexts = Contexts { smtp: smtp_context, http };
     open_doors(&house, smtp, |address, socket, wanted| OpenDoor::open(address, socket, wanted, &contexts))?;
     house.readiness.holds(LISTENERS);
@@ -133,16 +137,17 @@ fn http_context(house: &Arc<House>, metrics: Metrics) -> http::Context {
 /// What the SMTP doors stand on.
 fn smtp_context(
     house: &House,
-    ledger: &Arc<Ledger>,
+    way_out: &WayOut,
     (certificates, resolver): (&Certificates, &Resolver),
     data_dir: &Path,
 ) -> smtpd::Context {
     let (clock, random) = (Clock::System, Random::System);
+    let ledger = &way_out.ledger;
     let deciders = smtpd::Deciders {
         directory: house.directory.clone(),
         logins: house.logins.clone(),
         submission: Submission::new(ledger.clone(), house.limits.clone()),
-        reception: Reception::new(ledger.clone()),
+        reception: Reception::new(ledger.clone(), house.replies.clone(), way_out.return_paths.clone()),
         resolver: resolver.clone(),
         clock: clock.clone(),
     };

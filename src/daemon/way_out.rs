@@ -3,6 +3,7 @@
 use super::NotStarted;
 use super::doors;
 use super::house::House;
+use super::return_path;
 use crate::base::budget::Budget;
 use crate::base::clock::Clock;
 use crate::base::metrics::MAIL_MEMORY;
@@ -19,6 +20,7 @@ use crate::model::delivery::Lease;
 use crate::net::dial::Dialer;
 use crate::net::https::{Https, Reach};
 use crate::net::roots;
+use crate::policy::return_path::ReturnPaths;
 use crate::queue::ledger::Ledger;
 use crate::queue::ready::Ready;
 use crate::store::Store;
@@ -31,6 +33,7 @@ pub struct WayOut {
     pub ledger: Arc<Ledger>,
     pub running: Running,
     pub finder: Finder,
+    pub return_paths: ReturnPaths,
     own: Arc<ArcSwap<Own>>,
 }
 
@@ -75,15 +78,17 @@ impl WayOut {
         let found = ledger.ready.space.clone();
         let shutdown = house.shutdown.clone();
         tokio::spawn(tend::heartbeat(store.clone(), lease.clone(), pulse.clone(), found, shutdown.clone()));
+        let return_paths = return_path::open(store).await?;
         let parts = Parts {
             ledger: ledger.clone(),
             finder: finder.clone(),
             around,
             replies: house.replies.clone(),
+            return_paths: return_paths.clone(),
             pulse,
             shutdown,
         };
-        Ok(Self { ledger, running: Dispatch::start(parts), finder, own })
+        Ok(Self { ledger, running: Dispatch::start(parts), finder, return_paths, own })
     }
 
     /// What waits goes by the new configuration from its next try on.

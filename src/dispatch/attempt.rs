@@ -100,8 +100,8 @@ impl Worker {
             Dialogues::None => Record::Nothing,
             Dialogues::Failures | Dialogues::All => Record::Dialogue,
         };
-        let (sender, params) = (&mail.message.sender, &mail.params);
-        let parcel = Parcel { sender, params, recipients: &recipients, message: &mail.prepared, record };
+        let (sender, params) = (dispatch.wire_sender(&trying.items[0]).await, &mail.params);
+        let parcel = Parcel { sender: &sender, params, recipients: &recipients, message: &mail.prepared, record };
         let letter = match dispatch.letter(&session, &parcel, &trying.items[0]).await {
             Ok(letter) => letter,
             Err(Unwritten::Misfit(why)) => return self.skip_host(session, &why, trying),

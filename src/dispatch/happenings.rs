@@ -5,8 +5,7 @@ use crate::base::clock::Time;
 use crate::base::id::{DeliveryId, MessageId};
 use crate::base::metrics::{
     DELIVERIES_SETTLED, DELIVERY_SECONDS, DESTINATIONS_STEERED, FEED_FAILURES, MESSAGES_CONVERTED, MESSAGES_NOT_SIGNED,
-    REPORTS_NOT_SENT,
-    SETTLE_FAILURES, SITES_DOWN, SITES_SLOWED, TRIES_BROKEN,
+    REPORTS_NOT_SENT, RETURN_PATHS_TURNED, SETTLE_FAILURES, SITES_DOWN, SITES_SLOWED, TRIES_BROKEN,
 };
 use crate::base::observe::Happening;
 use crate::mail::domain_name::DomainName;
@@ -14,6 +13,7 @@ use crate::model::delivery::{Delivery, State};
 use crate::model::host::Host;
 use crate::model::outcome::Why;
 use crate::model::steering::{ByHand, Order, Steering};
+use crate::policy::return_path::Turned;
 use crate::smtp::reply::Reply;
 use crate::store::StoreError;
 
@@ -258,6 +258,25 @@ impl Happening for NotSigned<'_> {
                 metrics::counter!(MESSAGES_NOT_SIGNED, "why" => "unsignable").increment(1);
                 tracing::error!(%message, %domain, why, "a message cannot be signed, and is not sent unsigned");
             }
+        }
+    }
+}
+
+/// The DNS of a return path is not as it was: mail leaves with its own sender's, or with ours again.
+pub(super) struct ReturnPathTurned<'a> {
+    pub turned: &'a Turned,
+}
+
+impl Happening for ReturnPathTurned<'_> {
+    fn record(self) {
+        let Turned { domain, is_ready } = self.turned;
+        metrics::counter!(RETURN_PATHS_TURNED).increment(1);
+        match is_ready {
+            true => tracing::info!(%domain, "its return path is in use again"),
+            false => tracing::warn!(
+                %domain,
+                "its return path is not used: the DNS does not show MX and SPF of rp.{domain}; mail leaves with its sender's"
+            ),
         }
     }
 }

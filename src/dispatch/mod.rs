@@ -15,6 +15,7 @@ pub mod learned;
 mod letter;
 mod lookup;
 pub mod operate;
+mod return_path;
 mod routes;
 mod settle;
 mod site;
@@ -31,6 +32,7 @@ use crate::deliver::outcome::Replies;
 use crate::deliver::session::Surroundings;
 use crate::model::outcome::Why;
 use crate::outward::Outward;
+use crate::policy::return_path::ReturnPaths;
 use crate::queue::ledger::Ledger;
 use crate::queue::pulse::Pulse;
 use crate::queue::ready::{Cause, Item, Shut};
@@ -62,6 +64,7 @@ pub struct Dispatch {
     /// One for each connection, over all destinations; and how many there are in all.
     connections: Arc<Semaphore>,
     connections_max: AtomicUsize,
+    return_paths: ReturnPaths,
     /// One for each way that is being looked up.
     lookups: Semaphore,
     /// Memory for copies of messages that are signed or differ by recipient, in KiB.
@@ -79,6 +82,7 @@ pub struct Parts {
     pub finder: Finder,
     pub around: Surroundings,
     pub replies: Arc<ArcSwap<Replies>>,
+    pub return_paths: ReturnPaths,
     pub pulse: Pulse,
     pub shutdown: Shutdown,
 }
@@ -113,7 +117,7 @@ impl Dispatch {
     }
 
     fn new(parts: Parts) -> (Self, Inbox) {
-        let Parts { ledger, finder, around, replies, pulse, shutdown } = parts;
+        let Parts { ledger, finder, around, replies, return_paths, pulse, shutdown } = parts;
         let (settler, inbox) = Settler::new();
         let connections = ledger.settings.load().connections as usize;
         let dispatch = Self {
@@ -122,6 +126,7 @@ impl Dispatch {
             finder,
             around,
             replies,
+            return_paths,
             pulse,
             shutdown,
             sites: Sites::default(),

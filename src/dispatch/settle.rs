@@ -36,6 +36,8 @@ pub(super) enum End {
     Tried(Outcome, Box<Try>),
     /// Decided without asking anybody: its time is over, or what it needs is gone. No attempt.
     Untried(Outcome),
+    /// Its recipient is not written to any more, and why. No attempt.
+    Suppressed(String),
     /// Not before then, by a limit of ours or a wish of theirs. No attempt.
     PutOff(Time, Why),
     /// Somebody else's turn, or a later one of ours. No attempt, and no reason that a sender need know.

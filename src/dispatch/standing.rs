@@ -1,16 +1,23 @@
-//! Asked before every try: is there still time, and is what the mail needs still there? What was removed from
-//! the configuration stops its mail, with the reason, and never sends it in some other way.
+//! Asked before every try: is there still time, is what the mail needs still there, and is its recipient still
+//! written to? What was removed from the configuration stops its mail, with the reason, and never sends it in some
+//! other way.
 
+use super::Dispatch;
+use super::settle::{End, Settled};
 use crate::base::clock::Time;
+use crate::base::limits;
 use crate::deliver::outcome::network;
+use crate::mail::status::Status;
 use crate::model::directory::Directory;
 use crate::model::message::Origin;
-use crate::model::outcome::Outcome;
+use crate::model::outcome::{Blame, Kind, Outcome, Why};
+use crate::policy::suppression::{self, Asked};
+use crate::queue::details;
 use crate::queue::ready::Item;
 use crate::queue::schedule;
 
 /// What is to be done with it instead of trying; none when it can be tried.
-pub(super) fn check(item: &Item, directory: &Directory, now: Time) -> Option<Outcome> {
+fn check(item: &Item, directory: &Directory, now: Time) -> Option<Outcome> {
     if schedule::is_expired(now, item.delivery.expires_at) {
         return Some(network::expired(None, item.delivery.created_at));
     }
@@ -38,4 +45,53 @@ fn missing(item: &Item, directory: &Directory) -> Option<String> {
         }
         Some(_) => None,
     }
+}
+
+impl Dispatch {
+    /// Sorts out what need not be tried: its destination is suspended, its time is over, what it needs is gone, or
+    /// its recipient was suppressed since it was accepted.
+    pub(super) async fn check(&self, items: Vec<Item>) -> (Vec<Item>, Vec<Settled>) {
+        let (mut good, mut over) = (Vec::with_capacity(items.len()), Vec::new());
+        let directory = self.ledger.directory.load_full();
+        for item in items {
+            match check(&item, &directory, self.now()) {
+                None if self.is_suspended(&item) => over.push(Settled::new(item, End::GivenBack)),
+                None => match self.silenced(&item).await {
+                    None => good.push(item),
+                    Some(end) => over.push(Settled::new(item, end)),
+                },
+                Some(outcome) => over.push(Settled::new(item, End::Untried(outcome))),
+            }
+        }
+        (good, over)
+    }
+
+    /// Memory answers for nearly everybody.
+    async fn silenced(&self, item: &Item) -> Option<End> {
+        let (delivery, message) = (&item.delivery, &item.mail.message);
+        let index = self.ledger.directory.suppressed();
+        let now = self.now();
+        let concerned = suppression::applies(message.origin) && delivery.is_away();
+        if !concerned || !index.may_hold(&delivery.tenant, &delivery.recipient, now) {
+            return None;
+        }
+        let asked = Asked {
+            tenant: &delivery.tenant,
+            domain: message.from_domain.as_str(),
+            stream: &delivery.stream,
+            ignored: details::ignores_suppression(&message.details),
+            now,
+        };
+        match suppression::among(index, &self.ledger.store, asked, &[&delivery.recipient]).await {
+            Ok(found) => found.into_iter().flatten().next().map(|found| End::Suppressed(suppression::reason(&found))),
+            Err(error) => Some(End::PutOff(now.plus(limits::SUPPRESSIONS_PAUSE), unknown(&error.to_string()))),
+        }
+    }
+}
+
+/// Rather late than to somebody who does not want it.
+fn unknown(error: &str) -> Why {
+    tracing::warn!(error, "suppressions cannot be looked up");
+    let text = "the store does not say whether the recipient may be written to".to_owned();
+    Why::found(Blame::Us, Kind::Soft, "store", Status::new(4, 3, 0), text)
 }

@@ -37,7 +37,6 @@ impl Worker {
     pub async fn run(mut self) {
         while let Some(items) = self.next().await {
             self.work(items).await;
-            self.retire_session().await;
         }
         if let Some(session) = self.session.take() {
             session.quit().await;
@@ -95,11 +94,33 @@ impl Worker {
     }
 
     async fn work(&mut self, items: Vec<Item>) {
-        let (items, over) = self.dispatch.check(items);
+        let (items, over) = self.dispatch.check(items).await;
         self.dispatch.settler.settle(over).await;
-        if items.is_empty() {
-            return;
+        for (n, part) in self.dispatch.parted(items).into_iter().enumerate() {
+            if n == 0 || self.has_turn().await {
+                self.work_on(part).await;
+                self.retire_session().await;
+            } else {
+                let back = part.into_iter().map(|item| Settled::new(item, End::GivenBack));
+                self.dispatch.settler.settle(back.collect()).await;
+            }
         }
+    }
+
+    /// Each transaction is a turn of the site's pace; false when there is none any more.
+    async fn has_turn(&mut self) -> bool {
+        loop {
+            let now = self.dispatch.now();
+            match self.site.turn(now) {
+                _ if self.dispatch.is_draining() => return false,
+                Turn::Suspended => return false,
+                Turn::At(slot) => self.wait_for_turn(slot.since(now)).await,
+                Turn::Now => return true,
+            }
+        }
+    }
+
+    async fn work_on(&mut self, items: Vec<Item>) {
         let held: Vec<_> = items.iter().map(|item| item.delivery.clone()).collect();
         let tried = AssertUnwindSafe(self.try_them(items)).catch_unwind().await;
         let settled = tried.unwrap_or_else(|_| {
@@ -149,20 +170,4 @@ fn broken(held: Vec<Delivery>, now: Time) -> Vec<Settled> {
         Settled { delivery, mail: None, end: End::PutOff(now.plus(limits::BROKEN_PAUSE), why), place: None }
     };
     held.into_iter().map(put_off).collect()
-}
-
-impl Dispatch {
-    /// Sorts out what need not be tried: its destination is suspended, its time is over, or what it needs is gone.
-    fn check(&self, items: Vec<Item>) -> (Vec<Item>, Vec<Settled>) {
-        let (now, directory) = (self.now(), self.ledger.directory.load());
-        let (mut good, mut over) = (Vec::with_capacity(items.len()), Vec::new());
-        for item in items {
-            match super::standing::check(&item, &directory, now) {
-                None if self.is_suspended(&item) => over.push(Settled::new(item, End::GivenBack)),
-                None => good.push(item),
-                Some(outcome) => over.push(Settled::new(item, End::Untried(outcome))),
-            }
-        }
-        (good, over)
-    }
 }

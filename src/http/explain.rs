@@ -47,6 +47,8 @@ pub enum Outcome {
     Sent,
     /// It would wait, until something changes: a suspension ends, a host can be reached.
     Waits,
+    /// Its recipient is not written to any more: it would be taken, and shown as that.
+    Suppressed,
     /// It would stay here: a mailbox, the store.
     Kept,
     /// It would be captured by the sandbox.

@@ -5,6 +5,7 @@
 //! of it ends a line, a field or a part here.
 
 mod fields;
+pub mod read;
 mod returned;
 mod words;
 

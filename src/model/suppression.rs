@@ -1,5 +1,7 @@
 //! An address, or a whole domain, that is not written to any more, and why.
 
+pub mod index;
+
 use crate::base::clock::Time;
 use crate::base::id::{SuppressionId, TenantId};
 use crate::mail::address::{Address, BadAddress};

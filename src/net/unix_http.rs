@@ -52,19 +52,28 @@ impl std::error::Error for NoAnswer {}
 
 /// Asks the daemon behind this socket. The body is JSON text, or empty.
 pub async fn ask(socket: &Path, method: Method, path: &str, body: String) -> Result<Answer, NoAnswer> {
-    let most = limits::CONTROL_ANSWER_MAX;
-    tokio::time::timeout(most, ask_without_end(socket, method, path, body))
-        .await
-        .unwrap_or(Err(NoAnswer::TooSlow(most)))
+    send(socket, method, path, ("application/json", body)).await
 }
 
-async fn ask_without_end(socket: &Path, method: Method, path: &str, body: String) -> Result<Answer, NoAnswer> {
+/// The same with a body of another type.
+pub async fn send(socket: &Path, method: Method, path: &str, (kind, body): (&str, String)) -> Result<Answer, NoAnswer> {
+    let most = limits::CONTROL_ANSWER_MAX;
+    let asked = ask_without_end(socket, method, path, (kind, body));
+    tokio::time::timeout(most, asked).await.unwrap_or(Err(NoAnswer::TooSlow(most)))
+}
+
+async fn ask_without_end(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    (kind, body): (&str, String),
+) -> Result<Answer, NoAnswer> {
     let request = Request::builder()
         .method(method)
         .uri(path)
         // RFC 9112 3.2: every request names a host, also where there is none.
         .header(HOST, "localhost")
-        .header(CONTENT_TYPE, "application/json")
+        .header(CONTENT_TYPE, kind)
         .body(body)
         .map_err(NoAnswer::BadRequest)?;
     let stream = UnixStream::connect(socket).await.map_err(|why| not_connected(socket, why))?;

@@ -4,9 +4,11 @@ pub mod complete;
 mod happenings;
 mod mended;
 mod report;
+mod suppressed;
 
 use crate::base::id::{self, MessageId};
 use crate::base::limits;
+use crate::base::observe::Happening;
 use crate::mail::envelope::Recipient;
 use crate::mail::header::Header;
 use crate::mail::text::readable;
@@ -20,6 +22,7 @@ use crate::model::stream::{Stream, TRANSACTIONAL};
 use crate::model::wishes::Wishes;
 use crate::policy::routes;
 use crate::queue::accept::{self, Acceptance, Destined, Discarded, Entry, Mode, Planned, Seating};
+use crate::queue::happenings::{Found, RecipientSuppressed};
 use crate::queue::ledger::{Ledger, tenant_id};
 use crate::queue::{settings, simulator};
 use crate::smtp::reply::Reply;
@@ -28,6 +31,7 @@ use complete::{Client, Completed, Given, Leaves};
 use std::borrow::Cow;
 use std::str::FromStr;
 use std::sync::Arc;
+use suppressed::Suppressed;
 
 const NOBODYS: Reply = Reply::new(550, 7, 1, "From names no domain that is served here");
 const NO_STREAM: Reply = Reply::new(451, 3, 0, "the stream of this message is gone, send it again");
@@ -55,14 +59,15 @@ impl Outward {
         extra: impl FnOnce(&MessageId) -> Change,
     ) -> Result<MessageId, Reply> {
         let intake = mended::mended(intake).await;
-        let (id, planned) = self.plan(&intake)?;
+        let suppressed = self.suppressed(&intake).await?;
+        let (id, planned) = self.plan(&intake, &suppressed)?;
         let extra = extra(&id);
         self.ledger.enter(&id, &intake, planned.with(extra)).await?;
         Ok(id)
     }
 
     /// Everything that is decided before the commit.
-    fn plan(&self, intake: &Intake) -> Result<(MessageId, Planned), Reply> {
+    fn plan(&self, intake: &Intake, suppressed: &Suppressed) -> Result<(MessageId, Planned), Reply> {
         let directory = self.ledger.directory.load();
         let settings = self.ledger.settings.load();
         let now = self.ledger.clock.now();
@@ -72,7 +77,7 @@ impl Outward {
         let submitter = submitter(&directory, intake);
         let via = way_of(&domain.value.relay, &intake.wishes);
         let stream = stream_of(&directory, &domain.tenant, intake, submitter)?;
-        let (deliveries, discarded) = destinations(&directory, intake, via)?;
+        let (deliveries, discarded) = destinations(&directory, intake, via, suppressed)?;
         let given = Given {
             id: &id,
             domain: &domain.value.name,
@@ -166,11 +171,15 @@ fn destinations<'a>(
     directory: &Directory,
     intake: &'a Intake,
     via: &Via,
+    suppressed: &Suppressed,
 ) -> Result<(Vec<Destined<'a>>, Vec<Discarded<'a>>), Reply> {
     let (mut ways, mut discarded) = (Vec::with_capacity(intake.envelope.recipients.len()), Vec::new());
-    for recipient in &intake.envelope.recipients {
+    for (n, recipient) in intake.envelope.recipients.iter().enumerate() {
         match routes::resolve_outgoing(directory, &intake.hop.by, &recipient.address).answer() {
-            Ok(None) => ways.push(away(via, recipient)),
+            Ok(None) => ways.push(match suppressed.reason(n) {
+                Some(why) => silenced(via, recipient, why),
+                None => away(via, recipient),
+            }),
             Ok(Some(decision)) if decision.hops().is_empty() => {
                 discarded.push(Discarded { recipient, rule: decision.rule.to_string() });
             }
@@ -190,6 +199,12 @@ fn away<'a>(via: &Via, recipient: &'a Recipient) -> Destined<'a> {
         Via::Direct | Via::Sandbox => NextHop::Mx,
     };
     Destined { recipient, hop, entry: Entry::Send, rule: None }
+}
+
+/// Nothing is sent there; the way that it would have taken is shown.
+fn silenced<'a>(via: &Via, recipient: &'a Recipient, why: &str) -> Destined<'a> {
+    RecipientSuppressed { recipient: &recipient.address, why, found: Found::AtAccept }.record();
+    Destined { entry: Entry::Suppress, rule: Some(why.to_owned()), ..away(via, recipient) }
 }
 
 /// To one of our own recipients. A ticket is delivered like any other mail; what is only kept has arrived.

@@ -4,6 +4,7 @@
 use super::complete::{self, Client, Completed, Given, Leaves};
 use super::happenings::ReportDropped;
 use super::{Outward, destinations, header_id, mode};
+use super::suppressed::Suppressed;
 use crate::base::id::{self, MessageId};
 use crate::base::observe::Happening;
 use crate::mail::domain_name::DomainName;
@@ -51,7 +52,9 @@ impl Outward {
         // Our host name has no domain's way: it sends like one that says nothing.
         let via = directory.domain(&from).map_or(&Via::Direct, |domain| &domain.value.relay);
         check_recipients(&directory, intake)?;
-        let (deliveries, discarded) = destinations(&directory, intake, via).map_err(|reply| reply.text().to_owned())?;
+        // A report goes where it has to.
+        let (deliveries, discarded) =
+            destinations(&directory, intake, via, &Suppressed::default()).map_err(|reply| reply.text().to_owned())?;
         let now = self.ledger.clock.now();
         let id: MessageId = id::new(now, &self.ledger.random);
         let given = Given {

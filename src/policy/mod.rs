@@ -4,5 +4,7 @@
 pub mod header;
 pub mod limits;
 pub mod pace;
+pub mod return_path;
 pub mod rights;
 pub mod routes;
+pub mod suppression;

@@ -73,6 +73,8 @@ pub enum Entry {
     Hold,
     /// With this commit it has arrived.
     Keep,
+    /// Its recipient is not written to: it is shown, with the reason, and nothing is sent.
+    Suppress,
 }
 
 /// What an accepted message becomes: its rows, and what goes on in memory once they are written.
@@ -135,7 +137,8 @@ pub fn plan(
         acceptance.deliveries.iter().map(|destined| delivery(&acceptance, intake, destined, random)).collect();
     events.push(event(&acceptance, intake, random));
     events.extend(warned_event(&acceptance, intake, random));
-    events.extend(deliveries.iter().filter(|d| d.state == State::Held).map(|held| held_event(held, random)));
+    let at_their_end = deliveries.iter().filter_map(|delivery| at_once_event(delivery, random));
+    events.extend(at_their_end);
     let message = message(&acceptance, intake, header);
     let prepared = Arc::new(acceptance.prepared);
     let body = Body::new(acceptance.id, Form::Prepared, prepared.clone());
@@ -212,6 +215,7 @@ fn delivery(acceptance: &Acceptance<'_>, intake: &Intake, destined: &Destined<'_
     let later = intake.envelope.params.hold_until.max(intake.wishes.send_at).filter(|until| *until > now);
     let (state, due_at) = match (destined.entry, later) {
         (Entry::Keep, _) => (State::Delivered, now),
+        (Entry::Suppress, _) => (State::Suppressed, now),
         (Entry::Hold, _) => (State::Held, later.unwrap_or(now)),
         (Entry::Send, Some(until)) => (State::Scheduled, until),
         (Entry::Send, None) => (State::Ready, now),
@@ -288,14 +292,23 @@ fn discarded_event(acceptance: &Acceptance<'_>, intake: &Intake, forgotten: &Dis
     }
 }
 
-fn held_event(held: &Delivery, random: &Random) -> Event {
-    Event {
-        id: id::new(held.created_at, random),
-        kind: "email.held".to_owned(),
-        at: held.created_at,
-        tenant: Some(held.tenant.clone()),
-        message: Some(held.message.clone()),
-        delivery: Some(held.id.clone()),
-        data: serde_json::json!({ "reason": held.reason }).to_string(),
-    }
+/// What is told of a delivery that does not go its way at once.
+fn at_once_event(delivery: &Delivery, random: &Random) -> Option<Event> {
+    let (kind, data) = match delivery.state {
+        State::Held => ("email.held", serde_json::json!({ "reason": delivery.reason })),
+        State::Suppressed => {
+            let recipient = delivery.recipient.to_string();
+            ("email.suppressed", serde_json::json!({ "recipient": recipient, "reason": delivery.reason }))
+        }
+        _ => return None,
+    };
+    Some(Event {
+        id: id::new(delivery.created_at, random),
+        kind: kind.to_owned(),
+        at: delivery.created_at,
+        tenant: Some(delivery.tenant.clone()),
+        message: Some(delivery.message.clone()),
+        delivery: Some(delivery.id.clone()),
+        data: data.to_string(),
+    })
 }

@@ -2,6 +2,7 @@
 //! asked for. What is read back is what was written; fields of other rooms in the same JSON are not ours to judge.
 
 use crate::base::limits;
+use crate::mail::domain_name::DomainName;
 use crate::mail::envelope::{BodyType, MailParams, Notify, OriginalRecipient, Recipient, Ret};
 use crate::model::wishes::{self, Unsubscribe};
 use serde::{Deserialize, Serialize, Serializer};
@@ -184,10 +185,27 @@ pub fn params(details: &str) -> Result<MailParams, BadDetails> {
     })
 }
 
+/// Does the message go to suppressed recipients too? What cannot be read wished for nothing special.
+pub fn ignores_suppression(details: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Read {
+        #[serde(default)]
+        ignore_suppression: bool,
+    }
+    serde_json::from_str::<Read>(details).is_ok_and(|read| read.ignore_suppression)
+}
+
 #[derive(Deserialize)]
 struct ReadDelivery {
     notify: Option<Vec<String>>,
     orcpt: Option<String>,
+    forwarded_by: Option<String>,
+}
+
+/// The domain of ours that forwards a delivery, whoever wrote the message: bounces come back to it. None for what
+/// leaves as its own sender sent it.
+pub fn forwarded_by(details: &str) -> Option<DomainName> {
+    serde_json::from_str::<ReadDelivery>(details).ok()?.forwarded_by?.parse().ok()
 }
 
 /// What RCPT said, from a delivery's row.
@@ -315,6 +333,10 @@ mod tests {
     #[test]
     fn only_what_was_asked_for_is_written() {
         assert_eq!(of_message(&MailParams::default(), &Default::default()), "{}");
+        let wishes = wishes::Wishes { ignore_suppression: true, ..Default::default() };
+        let ignoring = of_message(&MailParams::default(), &wishes);
+        assert_eq!((ignoring.as_str(), ignores_suppression(&ignoring)), (r#"{"ignore_suppression":true}"#, true));
+        assert!(!ignores_suppression("{}") && !ignores_suppression("damaged"));
         let params = MailParams {
             body: BodyType::EightBitMime,
             smtputf8: true,

@@ -123,7 +123,7 @@ fn accepted<'a>(message: &'a MessageId, intake: &'a Intake) -> MessageAccepted<'
 }
 
 /// Whatever the store says is ours to mend, so the sender keeps the mail: never 5xx.
-fn refusal(error: &StoreError) -> Reply {
+pub fn refusal(error: &StoreError) -> Reply {
     match error {
         StoreError::Full { .. } => FULL,
         StoreError::Unavailable { .. }

@@ -9,4 +9,4 @@ pub mod line;
 pub mod reply;
 pub mod sasl;
 pub mod session;
-mod xtext;
+pub mod xtext;

@@ -11,6 +11,7 @@ use crate::mail::envelope::{Envelope, Recipient, ReversePath};
 use crate::mail::received::{Hop, Protocol};
 use crate::model::intake::Intake;
 use crate::model::message::Origin;
+use crate::receive::pipeline::Taken;
 use crate::receive::sender::Reachable;
 use crate::smtp::data::LineEnds;
 use crate::smtp::extension::{Admission, Auth, Channel, Offer, Role};
@@ -22,6 +23,7 @@ use crate::{receive, submit};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+const READ: Reply = Reply::new(250, 0, 0, "the report was read");
 /// RFC 4954 6
 const NO_LONGER: Reply = Reply::new(530, 7, 0, "this login is not valid any more, connect and log in again");
 
@@ -169,15 +171,12 @@ impl Client {
     fn judge_recipient(&self, recipient: &Recipient, session: &Session) -> Result<(), Reply> {
         let hostname = &self.door.hostname;
         match (self.door.kind, &self.submitter, session.envelope()) {
-            (Kind::Mx, ..) => {
-                let directory = self.deciders.directory.load();
-                receive::recipient::resolve(&directory, hostname, &recipient.address).map(|_| ())
-            }
+            (Kind::Mx, _, Some(envelope)) => self.deciders.reception.check_recipient(hostname, envelope, recipient),
             (Kind::Submission, Some(submitter), Some(envelope)) => {
                 submit::recipient::check(&self.deciders.directory.load(), hostname, &recipient.address)?;
                 self.deciders.submission.check_room(submitter.login(), envelope)
             }
-            (Kind::Submission, ..) => Err(NO_LONGER),
+            (Kind::Submission | Kind::Mx, ..) => Err(NO_LONGER),
         }
     }
 
@@ -192,7 +191,10 @@ impl Client {
             message,
         };
         let accepted = match (self.door.kind, &self.submitter) {
-            (Kind::Mx, _) => self.deciders.reception.accept(intake, hops_max).await,
+            (Kind::Mx, _) => match self.deciders.reception.accept(intake, hops_max).await? {
+                Taken::Queued(id) => Ok(id),
+                Taken::Read => return Ok(READ),
+            },
             (Kind::Submission, None) => Err(NO_LONGER),
             (Kind::Submission, Some(submitter)) => {
                 self.check_still_stands(submitter)?;

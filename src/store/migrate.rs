@@ -14,6 +14,7 @@ const TREE: &[(i64, &str, &str)] = &[
     (4, "queue", include_str!("../../migrations/0004_queue.sql")),
     (5, "steering", include_str!("../../migrations/0005_steering.sql")),
     (8, "idempotency", include_str!("../../migrations/0008_idempotency.sql")),
+    (9, "suppressions", include_str!("../../migrations/0009_suppressions.sql")),
 ];
 
 /// The newest version this program knows.

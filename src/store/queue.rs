@@ -64,6 +64,9 @@ statements! {
         ORDER BY id LIMIT 1";
     DUE_IDS = "SELECT id FROM deliveries WHERE state IN ('deferred', 'scheduled') AND due_at <= $1
         ORDER BY due_at LIMIT $2";
+    // A state that is over has one way on: a report that came late.
+    LATE_BOUNCE = "UPDATE deliveries SET state = 'bounced', reason = $2, updated_at = $3
+        WHERE id = $1 AND state IN ('sent', 'delivered')";
     WARNED = "UPDATE deliveries SET warned_at = $2 WHERE id = $1 AND warned_at IS NULL";
     MAIL = concat!("SELECT ", message_columns!(), " AND m.id = $1");
     MAILS = concat!("SELECT ", message_columns!(), " AND m.id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
@@ -89,6 +92,16 @@ pub struct Lane {
 /// The step that notes that a delivery's sender was told of its delay.
 pub fn warned(delivery: &DeliveryId, at: Time) -> Step {
     Step::any(&WARNED, Binds::default().text(delivery.as_str()).int(at.micros()))
+}
+
+/// The same once only: a conflict when its sender was told before.
+pub fn warned_once(delivery: &DeliveryId, at: Time) -> Step {
+    Step::one(&WARNED, Binds::default().text(delivery.as_str()).int(at.micros()))
+}
+
+/// The step that makes a bounce of what a server had taken; a conflict when it is none of that, or not any more.
+pub fn late_bounce(delivery: &DeliveryId, reason: &str, at: Time) -> Step {
+    Step::one(&LATE_BOUNCE, Binds::default().text(delivery.as_str()).text(reason).int(at.micros()))
 }
 
 impl Store {

@@ -4,7 +4,7 @@
 use super::change::Step;
 use super::error::StoreError;
 use super::open::Store;
-use super::statement::{Binds, Columns, fetch_all, statements};
+use super::statement::{Binds, Columns, fetch_all, fetch_one, statements};
 use super::words;
 use crate::base::clock::Time;
 use crate::base::id::{SuppressionId, TenantId};
@@ -15,11 +15,12 @@ use sqlx::any::AnyRow;
 
 statements! {
     // What is there keeps its name and its age. The stronger of the two holds: for ever before a time, and
-    // the later time.
+    // the later time. Who complained is not made one who merely could not be reached.
     SUPPRESS = "INSERT INTO suppressions (id, tenant_id, domain, stream, address, reason, origin, note, created_at,
-        expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-        ON CONFLICT (tenant_id, address, domain, stream) DO UPDATE SET reason = excluded.reason,
-        origin = excluded.origin, note = excluded.note,
+        expires_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $9)
+        ON CONFLICT (tenant_id, address, domain, stream) DO UPDATE SET
+        reason = CASE WHEN suppressions.reason = 'complaint' THEN 'complaint' ELSE excluded.reason END,
+        origin = excluded.origin, note = excluded.note, updated_at = excluded.updated_at,
         expires_at = CASE WHEN suppressions.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
             WHEN suppressions.expires_at > excluded.expires_at THEN suppressions.expires_at
             ELSE excluded.expires_at END";
@@ -27,6 +28,15 @@ statements! {
     SUPPRESSIONS = "SELECT id, tenant_id, domain, stream, address, reason, origin, note, created_at, expires_at
         FROM suppressions WHERE tenant_id = $1 AND (address, domain, stream) > ($2, $3, $4)
         ORDER BY address, domain, stream LIMIT $5";
+    SUPPRESSION = "SELECT id, tenant_id, domain, stream, address, reason, origin, note, created_at, expires_at
+        FROM suppressions WHERE id = $1";
+    SUPPRESSIONS_AT = "SELECT id, tenant_id, domain, stream, address, reason, origin, note, created_at, expires_at
+        FROM suppressions WHERE tenant_id = $1 AND address = $2 ORDER BY domain, stream LIMIT $3";
+    SUPPRESSED_SINCE = "SELECT tenant_id, address, updated_at, id FROM suppressions
+        WHERE (updated_at, id) > ($1, $2) ORDER BY updated_at, id LIMIT $3";
+    SUPPRESSED_ALL = "SELECT tenant_id, address, domain, stream FROM suppressions
+        WHERE (tenant_id, address, domain, stream) > ($1, $2, $3, $4)
+        ORDER BY tenant_id, address, domain, stream LIMIT $5";
     // The first half are addresses, the second their domains.
     SUPPRESSIONS_OF = "SELECT id, tenant_id, domain, stream, address, reason, origin, note, created_at, expires_at
         FROM suppressions WHERE tenant_id = $1 AND domain IN ('', $2) AND stream IN ('', $3)
@@ -110,12 +120,74 @@ impl Store {
         let rows = fetch_all(self.reads(), &SUPPRESSIONS, binds.int(limits::PAGE_ROWS_MAX)).await?;
         rows.iter().map(read).collect()
     }
+
+    /// A page of them in the same order behind a place: the address as it is called, its domain, its stream.
+    pub async fn suppressions_behind(
+        &self,
+        tenant: &TenantId,
+        (key, domain, stream): (&str, &str, &str),
+        rows: i64,
+    ) -> Result<Vec<Suppression>, StoreError> {
+        let binds = Binds::default().text(tenant.as_str()).text(key).text(domain).text(stream).int(rows);
+        fetch_all(self.reads(), &SUPPRESSIONS, binds).await?.iter().map(read).collect()
+    }
+
+    /// One address, in all its scopes.
+    pub async fn suppressions_at(&self, tenant: &TenantId, whom: &Suppressed) -> Result<Vec<Suppression>, StoreError> {
+        let binds = Binds::default().text(tenant.as_str()).text(&whom.key()).int(limits::PAGE_ROWS_MAX);
+        fetch_all(self.reads(), &SUPPRESSIONS_AT, binds).await?.iter().map(read).collect()
+    }
+
+    pub async fn suppression(&self, id: &SuppressionId) -> Result<Option<Suppression>, StoreError> {
+        let binds = Binds::default().text(id.as_str());
+        fetch_one(self.reads(), &SUPPRESSION, binds).await?.as_ref().map(read).transpose()
+    }
+
+    /// Who was suppressed since then, page by page: whose, and what it is called.
+    pub async fn suppressed_since(&self, since: Time, mut take: impl FnMut(&TenantId, &str)) -> Result<(), StoreError> {
+        let (mut at, mut id) = (since.micros(), String::new());
+        loop {
+            let binds = Binds::default().int(at).text(&id).int(limits::SUPPRESSIONS_PAGE_ROWS);
+            let rows = fetch_all(self.reads(), &SUPPRESSED_SINCE, binds).await?;
+            for row in &rows {
+                take(&words::id(&row.text("tenant_id")?)?, &row.text("address")?);
+            }
+            match rows.last() {
+                Some(last) if rows.len() as i64 == limits::SUPPRESSIONS_PAGE_ROWS => {
+                    (at, id) = (last.int("updated_at")?, last.text("id")?);
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// The same of all there are.
+    pub async fn all_suppressed(&self, mut take: impl FnMut(&TenantId, &str)) -> Result<(), StoreError> {
+        let mut behind: [String; 4] = Default::default();
+        loop {
+            let [tenant, address, domain, stream] = &behind;
+            let binds = Binds::default().text(tenant).text(address).text(domain).text(stream);
+            let binds = binds.int(limits::SUPPRESSIONS_PAGE_ROWS);
+            let rows = fetch_all(self.reads(), &SUPPRESSED_ALL, binds).await?;
+            for row in &rows {
+                take(&words::id(&row.text("tenant_id")?)?, &row.text("address")?);
+            }
+            match rows.last() {
+                Some(last) if rows.len() as i64 == limits::SUPPRESSIONS_PAGE_ROWS => {
+                    behind =
+                        [last.text("tenant_id")?, last.text("address")?, last.text("domain")?, last.text("stream")?];
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
 }
 
-/// For ever before a time, and the later time before the earlier.
+/// A complaint before all else; then for ever before a time, and the later time before the earlier.
 fn strictest<'a>(found: &'a [Suppression], address: &Address) -> Option<&'a Suppression> {
     let covering = found.iter().filter(|suppression| suppression.whom.covers(address));
-    covering.max_by_key(|suppression| suppression.expires_at.map_or(i64::MAX, Time::micros))
+    let end = |suppression: &Suppression| suppression.expires_at.map_or(i64::MAX, Time::micros);
+    covering.max_by_key(|suppression| (suppression.reason == Cause::Complaint, end(suppression)))
 }
 
 fn read(row: &AnyRow) -> Result<Suppression, StoreError> {

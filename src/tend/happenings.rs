@@ -1,7 +1,8 @@
 //! What can happen to a node among its like: each with its line and its number.
 
-use crate::base::metrics::{BEATS_MISSED, DELIVERIES_RECOVERED};
+use crate::base::metrics::{BEATS_MISSED, DELIVERIES_RECOVERED, SUPPRESSIONS_UNREAD};
 use crate::base::observe::Happening;
+use crate::store::StoreError;
 use std::time::Duration;
 
 /// What dead starts held is tried again.
@@ -44,5 +45,18 @@ impl Happening for NodeReplaced {
             epoch,
             "this start was stopped or replaced by another under the same server.hostname: it ends no delivery any more"
         );
+    }
+}
+
+/// It is not known who was suppressed elsewhere; told once, until it is known again.
+pub(super) struct SuppressionsUnread<'a> {
+    pub error: &'a StoreError,
+}
+
+impl Happening for SuppressionsUnread<'_> {
+    fn record(self) {
+        let Self { error } = self;
+        metrics::counter!(SUPPRESSIONS_UNREAD).increment(1);
+        tracing::warn!(%error, "suppressions cannot be read; soon the store is asked for each recipient");
     }
 }

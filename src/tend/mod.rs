@@ -2,8 +2,10 @@
 
 mod happenings;
 pub mod heartbeat;
+mod suppressions;
 
 pub use heartbeat::heartbeat;
+pub use suppressions::keep_suppressions;
 
 use crate::base::limits;
 use crate::base::shutdown::{Phase, Shutdown};

@@ -17,6 +17,7 @@ use gatepost::base::ready::Readiness;
 use gatepost::base::secret::Secret;
 use gatepost::base::settings::read_json;
 use gatepost::certs::{Certificates, Pair, Source, Tickets};
+use gatepost::deliver::outcome::Replies;
 use gatepost::dns::{self, Resolver, zone::Zone};
 use gatepost::http::status::{self, Status};
 use gatepost::model::directory::{Directory, DirectoryHandle};
@@ -76,7 +77,7 @@ fn deciders_in(directory: &Path) -> smtpd::Deciders {
         logins: Arc::new(Logins::new(handle.clone(), clock.clone(), Random::System, &Secret::new(vec![7; 32]))),
         directory: handle,
         submission: Submission::new(ledger.clone(), Limits::new(clock.clone())),
-        reception: Reception::new(ledger),
+        reception: Reception::new(ledger, Arc::new(ArcSwap::new(Replies::built_in())), crate::stores::return_paths()),
         resolver: Resolver::new(dns::Source::Zone(Zone::default())),
         clock,
     }

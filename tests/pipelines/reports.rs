@@ -16,7 +16,7 @@ use gatepost::store::Change;
 
 const MESSAGE: &str = "From: app@example.com\r\nSubject: Hi\r\n\r\nHello\r\n";
 
-fn refused() -> Why {
+pub(super) fn refused() -> Why {
     Why {
         blame: Blame::Remote,
         kind: Kind::Hard,

@@ -211,6 +211,7 @@ impl World {
                 patience: Patience::default(),
             },
             replies: Arc::new(ArcSwap::new(Replies::built_in())),
+            return_paths: crate::stores::return_paths(),
             pulse: tend::heartbeat::pulse(&store),
             shutdown: Shutdown::default(),
         });

@@ -6,9 +6,14 @@ use gatepost::base::clock::{Clock, Time};
 use gatepost::base::id::{self, TenantId};
 use gatepost::base::random::Random;
 use gatepost::mail::address::Address;
+use gatepost::model::delivery::State;
+use gatepost::model::suppression::index::Index;
 use gatepost::model::suppression::{Cause, Suppression, Whence};
 use gatepost::model::tls_report::{StsMode, StsPolicy, TlsCount};
+use gatepost::policy::suppression::Keeper;
+use gatepost::store::Change;
 use gatepost::store::policies::{add_tls_results, put_sts_policy};
+use gatepost::store::queue::late_bounce;
 use gatepost::store::suppressions::{lift_suppression, suppress};
 use gatepost::store::{Store, StoreError};
 use std::time::Duration;
@@ -18,6 +23,8 @@ on_both! {
     suppressing_again_keeps_the_date_and_the_stronger_end
     many_recipients_are_asked_for_at_once
     suppressions_are_paged_and_lifted
+    a_node_learns_who_was_suppressed_elsewhere
+    a_late_bounce_happens_once
     the_latest_policy_is_kept
     tls_is_counted_together
 }
@@ -135,6 +142,53 @@ async fn suppressions_are_paged_and_lifted(fresh: &Fresh) {
     assert!(matches!(conflict, StoreError::Conflict { .. }), "{conflict}");
     store.write(lift_suppression(&ours, &all[0].id)).await.unwrap();
     assert!(!is_suppressed(&store, &ours, "r000@example.net", "", "").await);
+}
+
+/// Two nodes on one store: what one suppresses the other knows with its next look, without reading it all.
+async fn a_node_learns_who_was_suppressed_elsewhere(fresh: &Fresh) {
+    let (here, there, ours) = (fresh.open().await, fresh.open().await, tenant());
+    let (index, mut keeper, now) = (Index::default(), Keeper::default(), Clock::System.now());
+    let may = |address: &str| index.may_hold(&ours, &address.parse().unwrap(), now);
+    // More than one page of them.
+    let many: Vec<_> = (0..2_100).map(|n| suppress(&suppression(&ours, &format!("r{n}@example.net")))).collect();
+    let change = many.into_iter().fold(Change::default(), Change::with);
+    there.write(change).await.unwrap();
+    assert!(may("bob@example.net"), "before it was read it holds everybody");
+    keeper.refresh(&index, &here, now).await.unwrap();
+    assert_eq!(index.len(), 2_100);
+    assert!(may("R7@example.net") && may("r2099@example.net") && !may("bob@example.net"));
+    there.write(suppress(&suppression(&ours, "Bob@example.net"))).await.unwrap();
+    there.write(suppress(&suppression(&ours, "*@closed.example"))).await.unwrap();
+    keeper.refresh(&index, &here, now).await.unwrap();
+    assert!(may("bob@example.net") && may("x@closed.example") && !may("tom@example.net"));
+    // What was lifted stays a question to the store until all of them are read anew.
+    let [found] = here.suppressions_at(&ours, &"bob@example.net".parse().unwrap()).await.unwrap().try_into().unwrap();
+    there.write(lift_suppression(&ours, &found.id)).await.unwrap();
+    keeper.refresh(&index, &here, now).await.unwrap();
+    assert!(may("bob@example.net") && !is_suppressed(&here, &ours, "bob@example.net", "", "").await);
+    Keeper::default().refresh(&index, &here, now).await.unwrap();
+    assert!(!may("bob@example.net") && may("x@closed.example"));
+}
+
+/// Of two who read the same report one makes the bounce, with all that goes with it.
+async fn a_late_bounce_happens_once(fresh: &Fresh) {
+    let (store, mails) = fresh.with_mails().await;
+    let mail = mails.mail(b"Subject: x\r\n\r\ntext\r\n".to_vec());
+    store.write(mail.accept).await.unwrap();
+    let bounce = || {
+        let step = late_bounce(&mail.delivery, "550 5.1.1 nobody", Clock::System.now());
+        Change::of(step).with(suppress(&suppression(&mails.tenant, "gone@far.example")))
+    };
+    // It is still being tried.
+    let early = store.write(bounce()).await.unwrap_err();
+    assert!(matches!(early, StoreError::Conflict { .. }), "{early}");
+    assert_eq!(fresh.count("suppressions").await, 0);
+    fresh.sql("UPDATE deliveries SET state = 'delivered', finished_at = 1, leased_by = NULL").await;
+    let all = join_all((0..6).map(|_| store.write(bounce()))).await;
+    assert_eq!(all.iter().filter(|written| written.is_ok()).count(), 1);
+    let delivery = store.entry(&mail.delivery).await.unwrap().unwrap().delivery;
+    assert_eq!((delivery.state, delivery.reason.as_deref()), (State::Bounced, Some("550 5.1.1 nobody")));
+    assert_eq!(fresh.count("suppressions").await, 1);
 }
 
 async fn the_latest_policy_is_kept(fresh: &Fresh) {

@@ -9,6 +9,7 @@ use gatepost::base::id;
 use gatepost::base::random::Random;
 use gatepost::base::secret::Secret;
 use gatepost::model::delivery::Lease;
+use gatepost::policy::return_path::ReturnPaths;
 use gatepost::queue::ready::Ready;
 use gatepost::store::dialect::{Engine, Location};
 use gatepost::store::open::Opening;
@@ -52,6 +53,11 @@ pub(crate) use on_both;
 /// Memory that nobody delivers from: whatever comes in waits in the store.
 pub fn ready() -> Arc<Ready> {
     Ready::new(100, Budget::new(1 << 20, "test"))
+}
+
+/// Of a house whose domains all have their records.
+pub fn return_paths() -> ReturnPaths {
+    ReturnPaths::new(&Secret::new(vec![7; 32]), |_| true)
 }
 
 pub fn lease() -> Lease {

@@ -71,7 +71,7 @@ impl Dispatch {
         };
         let told = match end {
             Tried::Tried(_, told) => Some(&**told),
-            Tried::Untried(_) | Tried::PutOff(..) | Tried::GivenBack => None,
+            Tried::Untried(_) | Tried::Suppressed(_) | Tried::PutOff(..) | Tried::GivenBack => None,
         };
         let host = told.and_then(|told| told.host.clone());
         let at = told.map_or(now, |told: &Try| told.started_at);

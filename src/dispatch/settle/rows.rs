@@ -7,16 +7,19 @@ use super::{End, Settled, Try};
 use crate::base::clock::Time;
 use crate::base::id;
 use crate::base::observe::Happening;
+use crate::base::random::Random;
 use crate::deliver::outcome::network;
 use crate::model::delivery::{Attempt, Delivery, Settlement, State};
 use crate::model::event::Event;
 use crate::model::outcome::category::{EXPIRED, POSSIBLY_DELIVERED};
-use crate::model::outcome::{Blame, Kind, Outcome, Why};
-use crate::model::suppression::{Cause, Suppressed, Suppression, Whence};
+use crate::model::outcome::{Blame, Outcome, Why};
+use crate::model::suppression::Suppression;
 use crate::queue::bounce;
+use crate::queue::happenings::{Found, RecipientSuppressed};
 use crate::queue::ready::{Mail, Place};
 use crate::queue::schedule::{self, Next};
 use crate::queue::simulator::{self, Script};
+use crate::queue::suppress;
 use crate::store::{Change, suppressions};
 use serde_json::json;
 
@@ -81,6 +84,10 @@ impl Dispatch {
                 Next::At(due_at) => later(due_at, untried, why.clone()),
                 Next::Expired => expired(delivery, now, untried, why),
             },
+            End::Suppressed(why) => {
+                RecipientSuppressed { recipient: &delivery.recipient, why, found: Found::BeforeTry }.record();
+                Verdict { state: State::Suppressed, due_at: now, attempts: untried, why: None }
+            }
             End::Untried(outcome) => self.of_outcome(delivery, outcome, untried, now, State::Failed),
             End::Tried(outcome, told) => self.of_outcome(delivery, outcome, delivery.attempts, now, told.taken_as),
         }
@@ -110,7 +117,7 @@ impl Dispatch {
             delivery: delivery.id.clone(),
             lease: self.ledger.lease.clone(),
             state: verdict.state,
-            reason: reason(delivery, verdict),
+            reason: reason(delivery, verdict, end),
             attempts: verdict.attempts,
             due_at: verdict.due_at,
             at: now,
@@ -123,14 +130,8 @@ impl Dispatch {
         if verdict.state == State::Captured && simulator::script(&delivery.recipient) == Some(Script::Complain) {
             change.events.push(self.complaint(delivery, now));
         }
-        if let (Some(mail), Some(why)) = (mail, &verdict.why)
-            && verdict.state == State::Bounced
-            && why.kind == Kind::Hard
-            && mail.message.sandboxed_at.is_none()
-            && delivery.is_away()
-        {
-            change.steps.push(suppressions::suppress(&self.suppression(delivery, why, now)));
-        }
+        let suppression = suppression(delivery, mail, verdict, now, &self.ledger.random);
+        change.steps.extend(suppression.iter().map(suppressions::suppress));
         change
     }
 
@@ -147,21 +148,6 @@ impl Dispatch {
             tls: told.tls.clone(),
             reply: told.reply.clone(),
             details: attempt_details(outcome, told),
-        }
-    }
-
-    fn suppression(&self, delivery: &Delivery, why: &Why, now: Time) -> Suppression {
-        Suppression {
-            id: id::new(now, &self.ledger.random),
-            tenant: delivery.tenant.clone(),
-            domain: String::new(),
-            stream: String::new(),
-            whom: Suppressed::Address(delivery.recipient.clone()),
-            reason: Cause::HardBounce,
-            origin: Whence::System,
-            note: why.text.clone(),
-            created_at: now,
-            expires_at: None,
         }
     }
 
@@ -194,6 +180,7 @@ impl Dispatch {
             (State::Bounced, _) => "email.bounced",
             (State::Failed, _) => "email.failed",
             (State::Deferred, End::Tried(..) | End::Untried(_)) => "email.deferred",
+            (State::Suppressed, _) => "email.suppressed",
             // Nothing happened that anybody waits to hear of.
             _ => return None,
         };
@@ -229,6 +216,18 @@ fn attempt_details(outcome: &Outcome, told: &Try) -> String {
     serde_json::Value::Object(details).to_string()
 }
 
+fn suppression(
+    delivery: &Delivery,
+    mail: Option<&Mail>,
+    verdict: &Verdict,
+    now: Time,
+    random: &Random,
+) -> Option<Suppression> {
+    let (mail, why) = (mail?, verdict.why.as_ref()?);
+    let bounced = verdict.state == State::Bounced;
+    bounced.then(|| suppress::by_bounce(&mail.message, delivery, why, now, random)).flatten()
+}
+
 fn later(due_at: Time, attempts: i64, why: Why) -> Verdict {
     Verdict { state: State::Deferred, due_at, attempts, why: Some(why) }
 }
@@ -239,7 +238,10 @@ fn expired(delivery: &Delivery, now: Time, attempts: i64, why: &Why) -> Verdict 
 }
 
 /// Why it is where it is; what is given back keeps what was known of it.
-fn reason(delivery: &Delivery, verdict: &Verdict) -> Option<String> {
+fn reason(delivery: &Delivery, verdict: &Verdict, end: &End) -> Option<String> {
+    if let End::Suppressed(why) = end {
+        return Some(why.clone());
+    }
     match (&verdict.why, verdict.state) {
         (Some(why), _) => Some(why.text.clone()),
         (None, State::Ready) => delivery.reason.clone(),
@@ -250,7 +252,7 @@ fn reason(delivery: &Delivery, verdict: &Verdict) -> Option<String> {
 fn took(end: &End) -> Option<&Try> {
     match end {
         End::Tried(_, told) => Some(told),
-        End::Untried(_) | End::PutOff(..) | End::GivenBack => None,
+        End::Untried(_) | End::Suppressed(_) | End::PutOff(..) | End::GivenBack => None,
     }
 }
 
@@ -260,6 +262,9 @@ fn data(delivery: &Delivery, verdict: &Verdict, end: &End, is_sandboxed: bool) -
     if let Some(told) = took(end) {
         data["host"] = json!(told.host);
         data["reply"] = json!(told.reply);
+    }
+    if let End::Suppressed(why) = end {
+        data["reason"] = json!(why);
     }
     if let Some(why) = &verdict.why {
         data["bounce"] = json!({

@@ -8,6 +8,8 @@ mod explain;
 mod fields;
 mod list;
 mod queue;
+mod suppression_lists;
+mod suppressions;
 
 use super::destinations::{Stand, Steer};
 use super::error::{ApiError, Kind};
@@ -20,7 +22,7 @@ use crate::queue::ledger::Ledger;
 use crate::store::StoreError;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use std::sync::{Arc, OnceLock};
 
 /// The queue, and those who know and steer what is done with it.
@@ -68,5 +70,14 @@ pub(super) fn routes() -> Router<Context> {
         .route("/api/v1/queue/destinations/{destination}/suspend", post(destinations::suspend))
         .route("/api/v1/queue/destinations/{destination}/resume", post(destinations::resume))
         .route("/api/v1/queue/destinations/{destination}/rate", post(destinations::rate))
+        .route("/api/v1/suppressions", get(suppressions::list).post(suppressions::add))
+        .route("/api/v1/suppressions/{id}", delete(suppressions::lift))
+        .route("/api/v1/suppressions/check", get(suppressions::check))
+        .route("/api/v1/suppressions/export", get(suppression_lists::export))
         .layer(DefaultBodyLimit::max(limits::API_BODY_BYTES_MAX))
+        // A list may be long.
+        .route(
+            "/api/v1/suppressions/import",
+            post(suppression_lists::import).layer(DefaultBodyLimit::max(limits::IMPORT_BYTES_MAX)),
+        )
 }

@@ -131,7 +131,7 @@ fn states() -> Vec<(&'static str, Which)> {
     named.chain([("any", Which::Any)]).collect()
 }
 
-fn tenant(directory: &Directory, name: &Name) -> Result<crate::base::id::TenantId, ApiError> {
+pub(super) fn tenant(directory: &Directory, name: &Name) -> Result<crate::base::id::TenantId, ApiError> {
     let tenant = directory.tenant(name).map(|tenant| tenant.id.clone());
     tenant.ok_or_else(|| {
         ApiError::new(Kind::NotFound, "unknown_tenant", format!("there is no tenant \"{name}\"")).with_param("tenant")

@@ -17,6 +17,7 @@ use crate::model::relay::Relay;
 use crate::model::route::{Recipient, Route};
 use crate::model::source;
 use crate::model::stream::{self, Stream};
+use crate::model::suppression::index::Index;
 use crate::model::tenant::TenantLimits;
 use arc_swap::{ArcSwap, Guard};
 use std::borrow::Cow;
@@ -270,24 +271,32 @@ pub(super) fn folded(address: &Address) -> String {
 
 /// The one directory of a daemon: read by everybody without a lock, replaced whole.
 #[derive(Debug)]
-pub struct DirectoryHandle(ArcSwap<Directory>);
+pub struct DirectoryHandle {
+    directory: ArcSwap<Directory>,
+    suppressed: Index,
+}
 
 impl DirectoryHandle {
     pub fn new(directory: Directory) -> Self {
-        Self(ArcSwap::from_pointee(directory))
+        Self { directory: ArcSwap::from_pointee(directory), suppressed: Index::default() }
     }
 
     /// The directory as it is now. Hold it for one decision, not for a connection.
     pub fn load(&self) -> Guard<Arc<Directory>> {
-        self.0.load()
+        self.directory.load()
     }
 
     /// The same, to be kept for longer or handed to a task.
     pub fn load_full(&self) -> Arc<Directory> {
-        self.0.load_full()
+        self.directory.load_full()
     }
 
     pub fn replace(&self, directory: Directory) {
-        self.0.store(Arc::new(directory));
+        self.directory.store(Arc::new(directory));
+    }
+
+    /// Who may be suppressed: before it is read for the first time, everybody.
+    pub fn suppressed(&self) -> &Index {
+        &self.suppressed
     }
 }
