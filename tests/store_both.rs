@@ -13,6 +13,8 @@ mod giving_up;
 mod groups;
 #[path = "store_both/housekeeping.rs"]
 mod housekeeping;
+#[path = "store_both/links.rs"]
+mod links;
 #[path = "store_both/mail.rs"]
 mod mail;
 #[path = "store_both/nodes.rs"]

@@ -17,6 +17,7 @@ pub mod housekeeping;
 pub mod inspect;
 pub mod limits;
 mod link;
+pub mod links;
 pub mod mail;
 mod migrate;
 pub mod moves;
@@ -36,6 +37,6 @@ pub mod waiting;
 mod words;
 pub mod writer;
 
-pub use change::Change;
+pub use change::{Change, Step};
 pub use error::StoreError;
 pub use open::Store;
