@@ -9,12 +9,13 @@ mod mails;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use gatepost::base::clock::Clock;
-use gatepost::base::id::{self, MessageId, TenantId};
+use gatepost::base::id::{self, DeliveryId, MessageId, TenantId};
 use gatepost::base::password::PasswordHash;
 use gatepost::base::random::Random;
 use gatepost::base::scram::{ITERATIONS, ScramKeys};
 use gatepost::base::secret::Secret;
 use gatepost::config::{Environment, load::load_text};
+use gatepost::content::token::{Head, Keyring, LeadsTo, MacKey};
 use gatepost::deliver::outcome::{self, Phase, Replies};
 use gatepost::mail::address::Address;
 use gatepost::mail::address_list::addresses;
@@ -70,6 +71,40 @@ fn classify_reply(bencher: Bencher, text: &str) {
         text,
     };
     bencher.bench(|| replies.classify(black_box(&answer)));
+}
+
+/// A link of this many bytes, and the keys for it.
+fn link(bytes: usize) -> (Keyring, Head, DeliveryId) {
+    let random = Random::seeded(1);
+    let key = |number| MacKey { number, secret: Secret::new(random.bytes::<32>().to_vec()) };
+    let leads_to = LeadsTo::Url(format!("https://example.com/{}", "a".repeat(bytes - 20)));
+    let head = Head { message: id::new(Clock::System.now(), &random), link: 1, leads_to };
+    (Keyring::new(vec![key(1), key(2)]).unwrap(), head, id::new(Clock::System.now(), &random))
+}
+
+/// Once for each link of a message.
+#[divan::bench(args = [60, 200, 690])]
+fn draft_link(bencher: Bencher, bytes: usize) {
+    let (keyring, head, _) = link(bytes);
+    bencher.bench(|| keyring.draft(black_box(&head)));
+}
+
+/// Once for each link and recipient.
+#[divan::bench(args = [60, 200, 690])]
+fn seal_link(bencher: Bencher, bytes: usize) {
+    let (keyring, head, delivery) = link(bytes);
+    let mut token = keyring.draft(&head).unwrap().into_bytes();
+    bencher.bench_local(|| keyring.seal(black_box(&mut token), black_box(&delivery)));
+}
+
+/// Once for each click.
+#[divan::bench(args = [60, 200, 690])]
+fn open_link(bencher: Bencher, bytes: usize) {
+    let (keyring, head, delivery) = link(bytes);
+    let mut token = keyring.draft(&head).unwrap().into_bytes();
+    keyring.seal(&mut token, &delivery).unwrap();
+    let token = String::from_utf8(token).unwrap();
+    bencher.bench(|| keyring.open(black_box(&token)));
 }
 
 /// What a body costs the thread that hands it in: below the bound it is moved, above it compressed.

@@ -30,3 +30,5 @@ mod start;
 mod stop;
 #[path = "daemon/tls.rs"]
 mod tls;
+#[path = "daemon/track.rs"]
+mod track;

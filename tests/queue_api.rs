@@ -143,6 +143,7 @@ fn context(ledger: &Arc<Ledger>, orders: &Arc<Mutex<Vec<(String, Order)>>>) -> C
         status: Arc::new(|| unreachable!("nobody asks for the status here")),
         settings: Arc::new(|| status::Settings { generation: 1, settings: Vec::new() }),
         queue: Arc::default(),
+        tracking: Arc::default(),
         clock: ledger.clock.clone(),
         random: Random::System,
     };

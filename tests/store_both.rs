@@ -15,6 +15,8 @@ mod groups;
 mod housekeeping;
 #[path = "store_both/idempotency.rs"]
 mod idempotency;
+#[path = "store_both/links.rs"]
+mod links;
 #[path = "store_both/mail.rs"]
 mod mail;
 #[path = "store_both/nodes.rs"]

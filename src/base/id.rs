@@ -9,6 +9,17 @@ use super::random::Random;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const DIGITS: usize = 26;
 
+/// What each byte stands for as a digit; `NONE` for those that are none.
+const VALUES: [u8; 256] = {
+    let (mut values, mut digit) = ([NONE; 256], 0);
+    while digit < ALPHABET.len() {
+        values[ALPHABET[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    values
+};
+const NONE: u8 = 0xff;
+
 /// The 26 digits behind an id's prefix.
 fn digits(now: Time, chance: [u8; 10]) -> [u8; DIGITS] {
     let mut value = (now.micros().max(0) as u128 / 1_000) << 80;
@@ -25,8 +36,8 @@ fn number(digits: &str) -> Option<u128> {
         return None;
     }
     digits.bytes().try_fold(0_u128, |number, b| {
-        let digit = ALPHABET.iter().position(|known| *known == b)?;
-        Some(number << 5 | digit as u128)
+        let digit = VALUES[usize::from(b)];
+        (digit != NONE).then_some(number << 5 | u128::from(digit))
     })
 }
 

@@ -335,6 +335,41 @@ pub const CONTROL_ANSWER_MAX: Duration = Duration::from_secs(60);
 pub const HTTPS_CONNECT_MAX: Duration = Duration::from_secs(5);
 pub const HTTPS_ADDRESSES_MAX: usize = 4;
 
+// --- tracked links ------------------------------------------------------------------------------
+
+/// A destination that stands in the token itself: with it a tracked link has some 1,030 characters, and mail
+/// programs follow 2,000. Longer ones get a row in the store.
+pub const TOKEN_URL_BYTES_MAX: usize = 699;
+
+/// A destination that is tracked at all. RFC 9110 4.1 asks everybody to take 8,000 octets.
+pub const LINK_BYTES_MAX: usize = 8_000;
+
+/// Destinations known by heart of those in the store, each up to `LINK_BYTES_MAX`.
+pub const LINKS_KNOWN_MAX: usize = 1_000;
+
+/// How long a new key waits until links are made with it: by then every node knows it (`DIRECTORY_POLL`), clocks that
+/// differ a little included.
+pub const LINK_KEY_SETTLES: Duration = Duration::from_secs(10);
+
+/// Opens and clicks that wait to be written, at some 1.5 KB: beyond it they are not counted, and nobody waits.
+pub const SIGHTINGS_WAITING_MAX: usize = 4_096;
+
+/// How many of them are written in one transaction.
+pub const SIGHTINGS_AT_ONCE: usize = 64;
+
+/// The pause before sightings that the store did not take are tried again: first and longest.
+pub const SIGHTINGS_PAUSE_FIRST: Duration = Duration::from_millis(100);
+pub const SIGHTINGS_PAUSE_LONGEST: Duration = Duration::from_secs(5);
+
+/// What is kept of a User-Agent: browsers' have some 120 characters.
+pub const USER_AGENT_BYTES_MAX: usize = 256;
+
+/// What is posted to unsubscribe: one field.
+pub const UNSUBSCRIBE_BODY_BYTES_MAX: usize = 8 << 10;
+
+/// Messages whose owner is known by heart while somebody is suspended, at some 150 bytes.
+pub const OWNERS_KNOWN_MAX: usize = 10_000;
+
 // --- certificates -------------------------------------------------------------------------------
 
 /// A chain or key file: beyond this the wrong file was named.

@@ -82,6 +82,9 @@ declare! {
     gauge Bytes STORE_LOG_BYTES = "store_wal_bytes": "Size of SQLite's log beside the store.";
     counter Count RELOADS = "reloads_total": "Configurations taken by a reload.";
     counter Count RELOAD_FAILURES = "reload_failures_total": "Reloads refused, and listeners left out of one.";
+    counter Count LINKS_FOLLOWED = "tracking_requests_total": "Requests for tracked links, images and unsubscribe pages, by what they were.";
+    counter Count SIGHTINGS_LOST = "tracking_lost_total": "Opens and clicks that were answered and not written down, by why.";
+    counter Count LINK_KEYS_MADE = "tracking_keys_made_total": "Keys of tracked links made by an operator's order.";
     counter Count HTTP_REQUESTS = "http_requests_total": "HTTP requests answered, by route and status.";
     histogram Seconds HTTP_SECONDS = "http_request_seconds": "Time from a request's head to its answer's head, by route.";
 }

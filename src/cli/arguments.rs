@@ -46,6 +46,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make keys.
+    #[command(subcommand)]
+    Key(Key),
     /// Show the settings that the running daemon has in force; secrets are stars.
     Settings,
     /// Turn a password into the lines for its credential: asked for on the terminal, or read from standard
@@ -64,6 +67,16 @@ pub enum Command {
     Restore {
         /// A file that `gatepost backup` wrote.
         file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Key {
+    /// Make tracked links and return paths with a new key from now on. Those in mail that was sent keep working.
+    RotateLinks {
+        /// The whole answer as JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -6,6 +6,7 @@ mod backup;
 mod check;
 mod daemon;
 mod explain;
+mod key;
 mod password;
 mod queue;
 mod restore;
@@ -36,6 +37,7 @@ pub fn main() -> ExitCode {
         Command::Queue(what) => queue::run(&origin, what),
         Command::Suppression(what) => suppression::run(&origin, what),
         Command::Explain { from, to, json } => explain::run(&origin, &from, &to, json),
+        Command::Key(what) => key::run(&origin, what),
         Command::Password => password::run(),
         Command::Backup { file, with_key } => backup::run(&origin, &file, with_key),
         Command::Restore { file } => restore::run(&origin, &file),

@@ -3,3 +3,4 @@
 
 pub mod slot;
 pub mod token;
+pub mod unsubscribe;

@@ -2,6 +2,7 @@
 //! API moved the version in the store, which is looked at every second.
 
 use super::house::House;
+use super::keyring::Keys;
 use crate::base::id;
 use crate::base::limits;
 use crate::base::random::Random;
@@ -18,14 +19,15 @@ use tokio::sync::Mutex;
 pub struct Keeper {
     house: Arc<House>,
     store: Arc<Store>,
+    keys: Arc<Keys>,
     /// As last read: what a reload goes by while the store is down.
     rows: Mutex<DirectoryRows>,
 }
 
 impl Keeper {
     /// The first directory; an error when the store does not give its half.
-    pub async fn start(house: Arc<House>, store: Arc<Store>) -> Result<Arc<Self>, StoreError> {
-        let keeper = Arc::new(Self { house, store, rows: Mutex::default() });
+    pub async fn start(house: Arc<House>, store: Arc<Store>, keys: Arc<Keys>) -> Result<Arc<Self>, StoreError> {
+        let keeper = Arc::new(Self { house, store, keys, rows: Mutex::default() });
         keeper.try_refresh().await?;
         Ok(keeper)
     }
@@ -45,6 +47,7 @@ impl Keeper {
                 () = self.house.shutdown.reached(Phase::Draining) => return,
                 () = tokio::time::sleep(limits::DIRECTORY_POLL) => {}
             }
+            self.keys.settle();
             // A store that does not answer is told of by its health; the directory stays as it is.
             let Ok(version) = self.store.directory_version().await else { continue };
             if version != self.house.directory.load().version() {
@@ -57,6 +60,8 @@ impl Keeper {
         let running = self.house.running.load_full();
         self.enter_tenants(&running.config).await?;
         let read = self.store.directory_rows().await?;
+        // Behind the version, which moves for a new key too: one that comes now moves it again.
+        self.keys.refresh().await?;
         let mut rows = self.rows.lock().await;
         *rows = read;
         self.assemble(&rows);

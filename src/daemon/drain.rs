@@ -9,6 +9,7 @@ use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::base::shutdown::Phase;
 use crate::http::control::OpenControl;
+use crate::http::track::Sightings;
 use crate::model::delivery::Lease;
 use crate::store::Store;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub struct Behind {
     pub store: Arc<Store>,
     pub lease: Lease,
     pub way_out: Arc<WayOut>,
+    pub sightings: Arc<Sightings>,
 }
 
 pub async fn drain(house: &House, behind: Option<Behind>, control: OpenControl) {
@@ -47,7 +49,8 @@ pub async fn drain(house: &House, behind: Option<Behind>, control: OpenControl) 
         }
     };
     let ((finished, cut), ()) = tokio::join!(doors, deliveries);
-    if let Some(Behind { store, lease, .. }) = behind {
+    if let Some(Behind { store, lease, sightings, .. }) = behind {
+        write_sightings(&sightings).await;
         save_limits(house, &store).await;
         say_goodbye(&store, &lease).await;
         store.close().await;
@@ -57,6 +60,13 @@ pub async fn drain(house: &House, behind: Option<Behind>, control: OpenControl) 
     while last.join_next().await.is_some() {}
     house.shutdown.go_to(Phase::Stopped);
     Stopped { finished, cut }.record();
+}
+
+/// Links are followed to the last; who comes after this is not counted.
+async fn write_sightings(sightings: &Sightings) {
+    if tokio::time::timeout(limits::LAST_WORDS_MAX, sightings.close()).await.is_err() {
+        tracing::warn!("opens and clicks of the last seconds were not written down: the store did not answer");
+    }
 }
 
 /// What was spent since the last round; a failure is told where it happens.

@@ -1,6 +1,6 @@
 //! What can happen to the daemon as a whole: each with its line and its number.
 
-use crate::base::metrics::{RELOAD_FAILURES, RELOADS};
+use crate::base::metrics::{LINK_KEYS_MADE, RELOAD_FAILURES, RELOADS};
 use crate::base::observe::Happening;
 use std::time::Duration;
 
@@ -16,6 +16,20 @@ impl Happening for Started<'_> {
         let Self { hostname, engine, epoch, took } = self;
         let version = env!("CARGO_PKG_VERSION");
         tracing::info!(version, hostname, store = engine, epoch, took_ms = took.as_millis() as u64, "ready");
+    }
+}
+
+/// Another key for tracked links.
+pub(super) struct LinkKeyMade<'a> {
+    pub number: u16,
+    pub by: &'a str,
+}
+
+impl Happening for LinkKeyMade<'_> {
+    fn record(self) {
+        let Self { number, by } = self;
+        metrics::counter!(LINK_KEYS_MADE).increment(1);
+        tracing::info!(number, by, "a new key for tracked links was made; the old ones go on opening theirs");
     }
 }
 

@@ -11,6 +11,7 @@ mod drain;
 mod explain;
 mod happenings;
 mod house;
+pub mod keyring;
 mod lock;
 pub mod master_key;
 mod notify;

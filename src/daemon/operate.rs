@@ -1,10 +1,13 @@
 //! What dispatch knows of destinations, in the words of the API; and an operator's orders, in dispatch's.
 
+use super::keyring::Keys;
 use super::way_out::WayOut;
 use crate::dispatch::operate::{Figures, NotSteered, Paced, Stand, Suspended};
 use crate::http::destinations::{self, Asked, Standing, Steer, Suspension};
 use crate::http::error::{ApiError, Kind};
 use crate::http::status;
+use crate::http::store_failed;
+use crate::http::track::{NewKey, Rotate};
 use crate::model::steering::ByHand;
 use crate::queue::ready::Shut;
 use std::sync::Arc;
@@ -19,6 +22,16 @@ pub fn steer(way_out: Arc<WayOut>) -> Steer {
         Box::pin(async move {
             let Asked { destination, order, by } = asked;
             way_out.running.steer(&destination, &order, &by).await.map(standing).map_err(refusal)
+        })
+    })
+}
+
+pub fn rotate(keys: Arc<Keys>) -> Rotate {
+    Arc::new(move |by| {
+        let keys = keys.clone();
+        Box::pin(async move {
+            let made = keys.rotate(&by).await.map_err(store_failed)?;
+            Ok(NewKey { number: made.number, mints_at: made.mints_at.to_string() })
         })
     })
 }

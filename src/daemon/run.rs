@@ -6,6 +6,7 @@ use super::doors::{self, Contexts, OpenDoor, Wanted};
 use super::drain::Behind;
 use super::happenings::Started;
 use super::house::{House, LISTENERS};
+use super::keyring::Keys;
 use super::master_key::{self, Provenance};
 use super::reload::Reloader;
 use super::way_out::WayOut;
@@ -21,6 +22,7 @@ use crate::certs::Certificates;
 use crate::config::{Config, Origin};
 use crate::dns::{Resolver, Source};
 use crate::http::control::{self, OpenControl};
+use crate::http::track::{Sightings, Tracking};
 use crate::model::delivery::Lease;
 use crate::receive::pipeline::Reception;
 use crate::store::dialect::Location;
@@ -73,7 +75,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
         .partition(|((_, wanted), _)| matches!(wanted, Wanted::Http(_)));
     open_doors(&house, web, |address, socket, wanted| OpenDoor::open_web(address, socket, wanted, &http))?;
     notify::tell(notify::State::Status("opening the store"));
-    let Some(Opened { store, lease, keeper }) = open_or_end(&house, &prepared, &mut signals).await? else {
+    let Some(Opened { store, lease, keeper, keys }) = open_or_end(&house, &prepared, &mut signals).await? else {
         drain::drain(&house, None, control).await;
         return Ok(());
     };
@@ -100,6 +102,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     };
     let _ = http.queue.set(queue);
     let smtp_context = smtp_context(&house, &way_out, (&certificates, &resolver), &prepared.config.server.data_dir);
+    let sightings = follow_links(&house, &http, &store, keys);
     let contexts = Contexts { smtp: smtp_context, http };
     open_doors(&house, smtp, |address, socket, wanted| OpenDoor::open(address, socket, wanted, &contexts))?;
     house.readiness.holds(LISTENERS);
@@ -117,7 +120,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
         way_out: way_out.clone(),
     };
     serve_signals(&reloader, &mut signals).await;
-    end(&house, Behind { store, lease, way_out }, control, &mut signals).await;
+    end(&house, Behind { store, lease, way_out, sightings }, control, &mut signals).await;
     Ok(())
 }
 
@@ -129,9 +132,20 @@ fn http_context(house: &Arc<House>, metrics: Metrics) -> http::Context {
         status: Arc::new(move || asked.status()),
         settings: Arc::new(move || of.settings()),
         queue: Arc::default(),
+        tracking: Arc::default(),
         clock: Clock::System,
         random: Random::System,
     }
+}
+
+/// From here on tracked links are answered, and who follows them is written down.
+fn follow_links(house: &House, http: &http::Context, store: &Arc<Store>, keys: Arc<Keys>) -> Arc<Sightings> {
+    let sightings = Sightings::start(store.clone(), Clock::System, Random::System);
+    let (ring, directory) = (keys.ring(), house.directory.clone());
+    let tracking = Tracking::new(ring, store.clone(), directory, sightings.clone(), operate::rotate(keys));
+    // It is set here alone, and once.
+    let _ = http.tracking.set(tracking);
+    sightings
 }
 
 /// What the SMTP doors stand on.
@@ -199,6 +213,8 @@ struct Opened {
     store: Arc<Store>,
     lease: Lease,
     keeper: Arc<Keeper>,
+    /// What tracked links are made and opened with.
+    keys: Arc<Keys>,
 }
 
 /// Opens the store, however long it takes to come up. One that refuses us will not change its mind by
@@ -228,9 +244,10 @@ async fn open_once(house: &Arc<House>, prepared: &Prepared) -> Result<Opened, St
     let store = Arc::new(Store::open(build::opening(prepared)).await?);
     let name = prepared.config.server.hostname.as_str();
     let lease = store.start_node(name, env!("CARGO_PKG_VERSION")).await?;
-    let keeper = Keeper::start(house.clone(), store.clone()).await?;
+    let keys = Keys::open(store.clone(), Clock::System, Random::System).await?;
+    let keeper = Keeper::start(house.clone(), store.clone(), keys.clone()).await?;
     house.limits.load(&store).await?;
-    Ok(Opened { store, lease, keeper })
+    Ok(Opened { store, lease, keeper, keys })
 }
 
 fn say_ready(house: &House, prepared: &Prepared, lease: &Lease, begun: Instant) {

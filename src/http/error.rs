@@ -94,6 +94,10 @@ impl ApiError {
         Self::new(Kind::Internal, "internal", "this is our fault; the log tells more under this request id")
     }
 
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     #[cfg(test)]
     pub(super) fn message(&self) -> &str {
         &self.message

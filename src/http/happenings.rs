@@ -1,6 +1,6 @@
 //! What can happen at an HTTP door: each with its line and its number.
 
-use crate::base::metrics::{CONNECTIONS_CUT, HTTP_REQUESTS, HTTP_SECONDS};
+use crate::base::metrics::{CONNECTIONS_CUT, HTTP_REQUESTS, HTTP_SECONDS, LINKS_FOLLOWED, SIGHTINGS_LOST};
 use crate::base::observe::Happening;
 use crate::store::StoreError;
 use axum::http::{Method, StatusCode};
@@ -57,6 +57,37 @@ impl Happening for StoreRefused<'_> {
             tracing::warn!(error = %self.error, "a request could not be answered");
         } else {
             tracing::error!(error = %self.error, "a request could not be answered");
+        }
+    }
+}
+
+/// A tracked link was asked for. What it says stays out of the log: it is the recipient's.
+pub(super) struct Followed {
+    pub what: &'static str,
+}
+
+impl Happening for Followed {
+    fn record(self) {
+        metrics::counter!(LINKS_FOLLOWED, "what" => self.what).increment(1);
+        tracing::debug!(what = self.what, "tracked link");
+    }
+}
+
+/// Opens and clicks that were answered and could not be written down.
+pub(super) struct SightingsLost<'a> {
+    pub count: u64,
+    pub why: &'static str,
+    pub error: Option<&'a StoreError>,
+}
+
+impl Happening for SightingsLost<'_> {
+    fn record(self) {
+        let Self { count, why, error } = self;
+        metrics::counter!(SIGHTINGS_LOST, "why" => why).increment(count);
+        match error {
+            Some(error) => tracing::warn!(count, why, %error, "opens and clicks were not written down"),
+            // Each single one: a flood of them must not become one of lines.
+            None => tracing::debug!(count, why, "opens and clicks were not written down"),
         }
     }
 }

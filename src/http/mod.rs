@@ -13,7 +13,8 @@ mod router;
 pub mod server;
 pub mod settings;
 pub mod status;
+pub mod track;
 
-pub use api::{Queue, QueueCell};
+pub use api::{Queue, QueueCell, store_failed};
 pub use router::Context;
 pub use server::{OpenListener, open};

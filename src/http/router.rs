@@ -8,6 +8,7 @@ use super::happenings::{HandlerBroke, RequestServed, StrangerRefused};
 use super::health;
 use super::settings::Serves;
 use super::status::{Settings, Status, VERSION};
+use super::track::{self, TrackingCell, page};
 use crate::base::clock::Clock;
 use crate::base::id::{self, RequestId};
 use crate::base::limits;
@@ -40,6 +41,7 @@ pub struct Context {
     /// The configuration in force.
     pub settings: Arc<dyn Fn() -> Settings + Send + Sync>,
     pub queue: QueueCell,
+    pub tracking: TrackingCell,
     pub clock: Clock,
     pub random: Random,
 }
@@ -71,6 +73,12 @@ pub(super) fn router(context: &Context, place: &Place<'_>) -> Router {
             .route("/api/v1/status", get(status))
             .route("/api/v1/settings", get(settings))
             .merge(api::routes());
+    }
+    // Recipients come by an address of the network, and only where it is meant for them.
+    if let Place::Network(serves) = place
+        && serves.contains(&Serves::Tracking)
+    {
+        routes = routes.merge(track::routes());
     }
     finish(routes, context)
 }
@@ -118,6 +126,7 @@ async fn attend(State(context): State<Context>, request: Request, next: Next) ->
     async {
         let response = run_within_bounds(request, next).await;
         let mut response = match response.extensions().get::<ApiError>() {
+            Some(error) if track::is_route(&route) => page::trouble(error.status()),
             Some(error) => with_headers_of(&response, error.written_for(&id)),
             None => response,
         };
@@ -193,6 +202,7 @@ mod tests {
             status: Arc::new(status),
             settings: Arc::new(|| status::Settings { generation: 1, settings: vec![] }),
             queue: QueueCell::default(),
+            tracking: TrackingCell::default(),
             clock: Clock::System,
             random: Random::seeded(1),
         }

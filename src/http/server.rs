@@ -92,10 +92,11 @@ impl Site {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Serve<S> for Site {
     async fn serve(self: Arc<Self>, stream: S, visit: Visit) {
         let router = Router::clone(&self.router.load());
-        let caller = Caller::of(visit.peer, self.owner);
+        let (peer, caller) = (visit.peer, Caller::of(visit.peer, self.owner));
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(peer);
             router.clone().oneshot(request)
         });
         let connection = http1::Builder::new()

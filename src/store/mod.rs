@@ -18,6 +18,7 @@ pub mod idempotency;
 pub mod inspect;
 pub mod limits;
 mod link;
+pub mod links;
 pub mod mail;
 mod migrate;
 pub mod moves;
@@ -37,6 +38,6 @@ pub mod waiting;
 mod words;
 pub mod writer;
 
-pub use change::Change;
+pub use change::{Change, Step};
 pub use error::StoreError;
 pub use open::Store;

@@ -7,7 +7,7 @@ use super::seal::Seal;
 use super::statement::{Binds, Columns, Multi, Statement, fetch_one};
 use super::writer::{Chore, Health, Trade, Writer};
 use super::{
-    bodies, directory, events, housekeeping, idempotency, mail, migrate, moves, nodes, people, policies, pool, queue,
+    bodies, directory, events, housekeeping, idempotency, links, mail, migrate, moves, nodes, people, policies, pool, queue,
     seal, steering, suppressions, waiting, writer,
 };
 use crate::base::clock::{Clock, Outside, Time};
@@ -33,6 +33,7 @@ pub struct Store {
     writer: Writer,
     reads: AnyPool,
     pub(super) seal: Seal,
+    pub(super) links: links::Known,
     pub(super) clock: Clock,
     pub(super) random: Random,
 }
@@ -55,7 +56,7 @@ impl Store {
         let trade = Trade { location: location.clone(), clock: clock.clone(), random: random.clone() };
         let writer = Writer::start(trade, engine.lanes(write_connections));
         let reads = pool::reads(&location, read_connections)?;
-        Ok(Self { location, writer, reads, seal, clock, random })
+        Ok(Self { location, writer, reads, seal, links: links::Known::default(), clock, random })
     }
 
     /// Writes a change and returns when it is on disk. Dropping the future takes the change back.
@@ -121,6 +122,7 @@ pub fn all_statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
         housekeeping::STATEMENTS,
         idempotency::STATEMENTS,
         super::limits::STATEMENTS,
+        links::STATEMENTS,
         mail::STATEMENTS,
         moves::STATEMENTS,
         nodes::STATEMENTS,

@@ -7,12 +7,14 @@
 use super::change::Step;
 use super::error::StoreError;
 use super::open::Store;
-use super::statement::{Binds, Columns, execute, fetch_one, statements};
+use super::statement::{Binds, Columns, execute, fetch_all, fetch_one, statements};
 use crate::base::clock::Time;
 use crate::base::id::{self, SecretId};
+use crate::base::limits;
 use crate::base::random::Random;
 use crate::base::secret::Secret;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::digest;
 use sqlx::AnyConnection;
 use std::sync::Arc;
 
@@ -23,10 +25,19 @@ statements! {
         ON CONFLICT (id) DO NOTHING";
     LIVE_SECRET = "SELECT id, sealed FROM secrets WHERE purpose = $1 AND name = $2 AND retired_at IS NULL
         ORDER BY created_at DESC, id DESC LIMIT 1";
+    SECRETS_OF = "SELECT id, name, sealed, created_at FROM secrets WHERE purpose = $1 AND id > $2 ORDER BY id LIMIT $3";
     RETIRE_SECRETS = "UPDATE secrets SET retired_at = $3 WHERE purpose = $1 AND name = $2 AND retired_at IS NULL";
 }
 
 pub const KEY_BYTES: usize = 32;
+
+/// A secret of the store, opened.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    pub name: String,
+    pub created_at: Time,
+    pub secret: Secret<Vec<u8>>,
+}
 
 /// The form of a sealed secret; a later form gets another number.
 const FORM: u8 = 1;
@@ -120,6 +131,38 @@ impl Store {
         let binds =
             Binds::default().text(id.as_str()).text(purpose).text(name).blob(Arc::new(sealed)).int(now.micros());
         Step::any(&NEW_SECRET, binds)
+    }
+
+    /// The step that seals the one secret that a purpose and a name ever have: of several who try, on whatever
+    /// node, the first one's stays, and the others read it.
+    pub fn seal_once(&self, purpose: &str, name: &str, bytes: &[u8]) -> Step {
+        // Rows of one place have one id, and the second insert does nothing.
+        let digest = digest::digest(&digest::SHA256, format!("{purpose}/{name}").as_bytes());
+        let mut number = [0; 16];
+        number.copy_from_slice(&digest.as_ref()[..16]);
+        let id = SecretId::from_bytes(number);
+        let sealed = self.seal.close(id.as_str(), bytes);
+        let binds = Binds::default().text(id.as_str()).text(purpose).text(name).blob(Arc::new(sealed));
+        Step::any(&NEW_SECRET, binds.int(self.clock.now().micros()))
+    }
+
+    /// All secrets of a purpose, the retired ones too.
+    pub async fn secrets_of(&self, purpose: &str) -> Result<Vec<Kept>, StoreError> {
+        let (mut all, mut after) = (Vec::new(), String::new());
+        loop {
+            let binds = Binds::default().text(purpose).text(&after).int(limits::PAGE_ROWS_MAX);
+            let rows = fetch_all(self.reads(), &SECRETS_OF, binds).await?;
+            for row in &rows {
+                let id = row.text("id")?;
+                let secret = self.seal.open(&id, &row.blob("sealed")?)?;
+                let created_at = Time::from_micros(row.int("created_at")?);
+                all.push(Kept { name: row.text("name")?, created_at, secret });
+                after = id;
+            }
+            if (rows.len() as i64) < limits::PAGE_ROWS_MAX {
+                return Ok(all);
+            }
+        }
     }
 
     /// The step that retires all secrets of a name.

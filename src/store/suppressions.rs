@@ -24,6 +24,8 @@ statements! {
         expires_at = CASE WHEN suppressions.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
             WHEN suppressions.expires_at > excluded.expires_at THEN suppressions.expires_at
             ELSE excluded.expires_at END";
+    SUPPRESSION_AT = "SELECT id, tenant_id, domain, stream, address, reason, origin, note, created_at, expires_at
+        FROM suppressions WHERE tenant_id = $1 AND address = $2 AND domain = $3 AND stream = $4";
     LIFT_SUPPRESSION = "DELETE FROM suppressions WHERE id = $1 AND tenant_id = $2";
     SUPPRESSIONS = "SELECT id, tenant_id, domain, stream, address, reason, origin, note, created_at, expires_at
         FROM suppressions WHERE tenant_id = $1 AND (address, domain, stream) > ($2, $3, $4)
@@ -106,6 +108,18 @@ impl Store {
             answers.extend(addresses.iter().map(|address| strictest(&found, address).cloned()));
         }
         Ok(answers)
+    }
+
+    /// The one at exactly this place, whether it has expired or not.
+    pub async fn suppression_at(
+        &self,
+        tenant: &TenantId,
+        whom: &Suppressed,
+        domain: &str,
+        stream: &str,
+    ) -> Result<Option<Suppression>, StoreError> {
+        let binds = Binds::default().text(tenant.as_str()).text(&whom.key()).text(domain).text(stream);
+        fetch_one(self.reads(), &SUPPRESSION_AT, binds).await?.as_ref().map(read).transpose()
     }
 
     /// A page of a tenant's suppressions in the order of their addresses, behind this one.

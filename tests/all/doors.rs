@@ -161,6 +161,7 @@ impl Web {
             settings: Arc::new(|| status::Settings { generation: 3, settings: vec![] }),
             clock: Clock::System,
             queue: std::sync::Arc::default(),
+            tracking: std::sync::Arc::default(),
             random: Random::System,
         }
     }

@@ -77,5 +77,7 @@ mod store_faults;
 mod store_model;
 #[path = "../stories.rs"]
 mod stories;
+#[path = "../track.rs"]
+mod track;
 #[path = "../ways.rs"]
 mod ways;

@@ -11,6 +11,8 @@ on_both! {
     a_retired_secret_is_kept_but_not_used
     a_secret_moved_to_another_row_does_not_open
     another_master_key_is_refused_at_open
+    of_several_who_seal_a_secret_once_one_wins
+    all_secrets_of_a_purpose_are_read
 }
 
 async fn a_secret_is_sealed_and_opened(fresh: &Fresh) {
@@ -90,4 +92,47 @@ async fn another_master_key_is_refused_at_open(fresh: &Fresh) {
         assert!(error.to_string().contains("64 hex digits"), "{error}");
     }
     assert_eq!(live(&fresh.open().await).await, Some(b"mine".to_vec()), "the right key still opens it");
+}
+
+async fn of_several_who_seal_a_secret_once_one_wins(fresh: &Fresh) {
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    let tries = (0..20_u8).map(|n| {
+        let store = if n % 2 == 0 { &one } else { &two };
+        store.write(store.seal_once("mac", "1", &[n]))
+    });
+    for written in futures_util::future::join_all(tries).await {
+        written.unwrap();
+    }
+    assert_eq!(fresh.count("secrets").await, 1);
+    let won = live_of(&one, "1").await;
+    assert!(won.is_some());
+    assert_eq!(live_of(&two, "1").await, won);
+    // Another name, or another purpose, is another place.
+    one.write(one.seal_once("mac", "2", b"second")).await.unwrap();
+    one.write(one.seal_once("other", "1", b"other")).await.unwrap();
+    assert_eq!(fresh.count("secrets").await, 3);
+    assert_eq!(live_of(&one, "1").await, won);
+}
+
+async fn live_of(store: &Store, name: &str) -> Option<Vec<u8>> {
+    store.secret("mac", name).await.unwrap().map(|secret| secret.expose().to_vec())
+}
+
+async fn all_secrets_of_a_purpose_are_read(fresh: &Fresh) {
+    let store = fresh.open().await;
+    assert!(store.secrets_of("mac").await.unwrap().is_empty());
+    for n in 0..230_u32 {
+        store.write(store.seal_once("mac", &n.to_string(), &n.to_be_bytes())).await.unwrap();
+    }
+    store.write(store.seal_secret("other", "1", b"other")).await.unwrap();
+    store.write(store.retire_secrets("mac", "7")).await.unwrap();
+    let mut all = store.secrets_of("mac").await.unwrap();
+    all.sort_by_key(|kept| kept.name.parse::<u32>().unwrap());
+    assert_eq!(all.len(), 230, "the retired one too");
+    for (n, kept) in all.iter().enumerate() {
+        assert_eq!((kept.name.clone(), kept.secret.expose()), (n.to_string(), &(n as u32).to_be_bytes().to_vec()));
+    }
+    let another = "(SELECT s.sealed FROM secrets s WHERE s.purpose = 'other')";
+    fresh.sql(&format!("UPDATE secrets SET sealed = {another} WHERE name = '9'")).await;
+    assert!(matches!(store.secrets_of("mac").await, Err(StoreError::Refused { .. })), "one that does not open is told");
 }

@@ -6,6 +6,7 @@ mod destinations;
 mod emails;
 mod explain;
 mod fields;
+mod link_keys;
 mod list;
 mod queue;
 mod suppression_lists;
@@ -16,6 +17,7 @@ use super::error::{ApiError, Kind};
 use super::explain::Explain;
 use super::happenings::StoreRefused;
 use super::router::Context;
+use super::track::Tracking;
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::queue::ledger::Ledger;
@@ -39,15 +41,21 @@ pub type QueueCell = Arc<OnceLock<Queue>>;
 
 impl Context {
     fn queue(&self) -> Result<&Queue, ApiError> {
-        self.queue.get().ok_or_else(|| {
-            ApiError::new(Kind::Unavailable, "store_opening", "the store is being opened, ask again in a moment")
-        })
+        self.queue.get().ok_or_else(store_opening)
     }
+
+    fn tracking(&self) -> Result<&Tracking, ApiError> {
+        self.tracking.get().ok_or_else(store_opening)
+    }
+}
+
+fn store_opening() -> ApiError {
+    ApiError::new(Kind::Unavailable, "store_opening", "the store is being opened, ask again in a moment")
 }
 
 /// What a store that did not answer means to the one who asked. What it said stands in the log: it may name
 /// hosts and paths.
-fn store_failed(error: StoreError) -> ApiError {
+pub fn store_failed(error: StoreError) -> ApiError {
     StoreRefused { error: &error }.record();
     match error {
         StoreError::Unavailable { .. } | StoreError::Full { .. } => {
@@ -74,6 +82,7 @@ pub(super) fn routes() -> Router<Context> {
         .route("/api/v1/suppressions/{id}", delete(suppressions::lift))
         .route("/api/v1/suppressions/check", get(suppressions::check))
         .route("/api/v1/suppressions/export", get(suppression_lists::export))
+        .route("/api/v1/link-keys", post(link_keys::make))
         .layer(DefaultBodyLimit::max(limits::API_BODY_BYTES_MAX))
         // A list may be long.
         .route(

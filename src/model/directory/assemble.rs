@@ -68,6 +68,7 @@ impl Directory {
             }
         }
         assembly.made.note_who_takes_mail();
+        assembly.made.note_who_is_suspended();
         (assembly.made, assembly.troubles)
     }
 }

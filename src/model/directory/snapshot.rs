@@ -84,6 +84,8 @@ pub struct Directory {
     pub(super) routes: Vec<Entry<Route>>,
     /// Domains of ours with somebody behind an address of theirs.
     pub(super) receiving: HashSet<DomainName>,
+    /// Whether any tenant or domain is disabled.
+    pub(super) has_suspended: bool,
     pub(super) webhooks: Shelf<String, Webhook>,
     pub(super) keys: HashMap<KeyId, LiveKey>,
 }
@@ -127,6 +129,23 @@ impl Directory {
     /// only sent from: its mailboxes are elsewhere, where its MX says.
     pub fn takes_mail(&self, name: &DomainName) -> bool {
         self.receiving.contains(name) || self.reply_domains.contains_key(name)
+    }
+
+    /// Is any tenant or domain disabled? Where none is, nobody has to be looked for.
+    pub fn has_suspended(&self) -> bool {
+        self.has_suspended
+    }
+
+    /// Is this tenant disabled, or this domain of ours?
+    pub fn is_suspended(&self, tenant: &TenantId, domain: &DomainName) -> bool {
+        let tenant = self.tenant_named(tenant).and_then(|name| self.tenant(name));
+        tenant.is_some_and(|tenant| tenant.disabled_at.is_some())
+            || self.domain(domain).is_some_and(|domain| domain.disabled_at.is_some())
+    }
+
+    pub(super) fn note_who_is_suspended(&mut self) {
+        self.has_suspended = self.tenants.values().any(|tenant| tenant.disabled_at.is_some())
+            || self.domains().iter().any(|domain| domain.disabled_at.is_some());
     }
 
     pub(super) fn note_who_takes_mail(&mut self) {
