@@ -4,5 +4,7 @@
 pub mod header;
 pub mod limits;
 pub mod pace;
+pub mod readiness;
+pub mod records;
 pub mod rights;
 pub mod routes;
