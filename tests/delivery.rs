@@ -18,6 +18,8 @@ mod operators;
 mod peers;
 #[path = "delivery/queue.rs"]
 mod queue;
+#[path = "delivery/records.rs"]
+mod records;
 #[path = "delivery/reuse.rs"]
 mod reuse;
 #[path = "delivery/sinks.rs"]

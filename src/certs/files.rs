@@ -158,6 +158,14 @@ pub fn check_key(path: &Path) -> Result<(), BadPair> {
     key_in(path, &read(path)?).map(|_| ())
 }
 
+/// The public half of the private key in this file: SubjectPublicKeyInfo, in DER.
+pub fn public_half(path: &Path) -> Result<Vec<u8>, BadPair> {
+    let bad = || BadPair::BadKey { path: path.to_owned() };
+    let key = key_in(path, &read(path)?)?;
+    let signing = provider().key_provider.load_private_key(key).map_err(|_| bad())?;
+    signing.public_key().map(|public| public.to_vec()).ok_or_else(bad)
+}
+
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, BadPair> {
     let unreadable = |why| BadPair::Unreadable { path: path.to_owned(), why };
     let file = std::fs::File::open(path).map_err(unreadable)?;

@@ -17,6 +17,7 @@ mod notify;
 mod operate;
 pub mod privilege;
 mod quickstart;
+pub mod records;
 mod reload;
 mod run;
 mod sockets;

@@ -9,7 +9,7 @@ use super::house::{House, LISTENERS};
 use super::master_key::{self, Provenance};
 use super::reload::Reloader;
 use super::way_out::WayOut;
-use super::{NotStarted, drain, explain, notify, operate, welcome};
+use super::{NotStarted, drain, explain, notify, operate, records, welcome};
 use crate::base::backoff::Backoff;
 use crate::base::budget::Budget;
 use crate::base::clock::Clock;
@@ -92,6 +92,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
         explain: explain::explainer(house.clone(), way_out.clone()),
         stand: Some(operate::stand(way_out.clone())),
         steer: Some(operate::steer(way_out.clone())),
+        records: Some(records::open(&house, &store, &resolver)),
     };
     let _ = http.queue.set(queue);
     let smtp_context =
@@ -125,6 +126,7 @@ fn http_context(house: &Arc<House>, metrics: Metrics) -> http::Context {
         status: Arc::new(move || asked.status()),
         settings: Arc::new(move || of.settings()),
         queue: Arc::default(),
+        echo: house.echo.clone(),
         clock: Clock::System,
         random: Random::System,
     }

@@ -81,6 +81,8 @@ pub enum About {
     Relay,
     Source,
     Tls,
+    Tracking,
+    ReturnPath,
     Signature,
     Sandbox,
 }

@@ -6,6 +6,7 @@ use super::auth::{self, Caller, SuperAdmin};
 use super::error::ApiError;
 use super::happenings::{HandlerBroke, RequestServed, StrangerRefused};
 use super::health;
+use super::ready_probe;
 use super::settings::Serves;
 use super::status::{Settings, Status, VERSION};
 use crate::base::clock::Clock;
@@ -15,6 +16,7 @@ use crate::base::metrics::Metrics;
 use crate::base::observe::{Happening, request_span};
 use crate::base::random::Random;
 use crate::base::ready::Readiness;
+use crate::policy::readiness::echo::Echo;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
@@ -40,6 +42,8 @@ pub struct Context {
     /// The configuration in force.
     pub settings: Arc<dyn Fn() -> Settings + Send + Sync>,
     pub queue: QueueCell,
+    /// How a tracking host is known to lead here.
+    pub echo: Echo,
     pub clock: Clock,
     pub random: Random,
 }
@@ -64,6 +68,9 @@ pub(super) fn router(context: &Context, place: &Place<'_>) -> Router {
     let mut routes = Router::new().route("/healthz", get(health::healthz)).route("/readyz", get(health::readyz));
     if place.offers(Serves::Metrics) {
         routes = routes.route("/metrics", get(health::metrics));
+    }
+    if place.offers(Serves::Tracking) {
+        routes = routes.route(ready_probe::ROUTE, get(ready_probe::ready));
     }
     if place.offers(Serves::Api) {
         routes = routes
@@ -161,7 +168,9 @@ fn words_of(panic: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::secret::Secret;
     use crate::http::status;
+    use crate::policy::readiness::echo::{self, Nonce};
     use axum::body::{Body, to_bytes};
     use axum::http::{Method, StatusCode};
     use serde_json::Value;
@@ -193,6 +202,7 @@ mod tests {
             status: Arc::new(status),
             settings: Arc::new(|| status::Settings { generation: 1, settings: vec![] }),
             queue: QueueCell::default(),
+            echo: Echo::under(&Secret::new(vec![7; 32])),
             clock: Clock::System,
             random: Random::seeded(1),
         }
@@ -274,6 +284,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_tracking_listener_proves_whose_it_is() {
+        let (context, nonce) = (context(), Nonce::new(&Random::seeded(1)));
+        let router = router(&context, &Place::Network(&[Serves::Tracking]));
+        let path = format!("{}{}", echo::PATH, nonce.as_str());
+        let (status, response, body) = asked(router, Caller::Anonymous, Method::GET, &path).await;
+        assert_eq!((status, body), (StatusCode::OK, context.echo.of(&nonce)));
+        assert_eq!(response.headers()["cache-control"], "no-store");
+    }
+
+    #[tokio::test]
     async fn a_place_offers_what_it_serves_and_the_control_socket_everything() {
         let status_of = async |place: &Place<'_>, caller, path: &str| {
             asked(router(&context(), place), caller, Method::GET, path).await.0.as_u16()
@@ -285,6 +305,11 @@ mod tests {
             (Place::Network(&[]), anyone, "/api/v1/version", 404),
             (Place::Network(&[Serves::Metrics]), anyone, "/metrics", 200),
             (Place::Network(&[Serves::Api]), anyone, "/api/v1/version", 200),
+            (Place::Network(&[Serves::Api]), anyone, "/t/ready/0123456789abcdef0123456789abcdef", 404),
+            (Place::Network(&[Serves::Tracking]), anyone, "/t/ready/0123456789abcdef0123456789abcdef", 200),
+            (Place::Network(&[Serves::Tracking]), anyone, "/t/ready/0123456789ABCDEF0123456789abcdef", 404),
+            (Place::Network(&[Serves::Tracking]), anyone, "/t/ready/hello", 404),
+            (Place::Network(&[Serves::Tracking]), anyone, "/t/ready", 404),
             (Place::Control, root, "/metrics", 200),
             (Place::Control, root, "/api/v1/status", 200),
         ] {

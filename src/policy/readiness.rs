@@ -76,20 +76,16 @@ type Grounds = HashMap<DomainName, Found>;
 
 /// The one account of all domains. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<ArcSwap<Grounds>>);
+pub struct Footings(Arc<ArcSwap<Grounds>>);
 
-impl Readiness {
+impl Footings {
     /// Do links in this domain's mail lead here?
     pub fn tracking(&self, domain: &Domain) -> Footing {
         let Some(tracking) = &domain.tracking else { return Footing::because(&UNWANTED) };
         if is_taken_on_trust(tracking) {
             return Footing::Ready;
         }
-        let grounds = self.0.load();
-        match grounds.get(&domain.name).and_then(|found| found.tracking.as_ref()) {
-            Some((host, footing)) if *host == tracking.host => footing.clone(),
-            _ => Footing::because(&UNCHECKED),
-        }
+        tracking_in(&self.0.load(), domain, tracking)
     }
 
     /// Do bounces to a return path of ours come back here, and may we send from it?
@@ -97,9 +93,7 @@ impl Readiness {
         if domain.return_path == ReturnPath::Keep {
             return Footing::because(&UNWANTED);
         }
-        let grounds = self.0.load();
-        let found = grounds.get(&domain.name).and_then(|found| found.return_path.clone());
-        found.unwrap_or_else(|| Footing::because(&UNCHECKED))
+        return_path_in(&self.0.load(), domain)
     }
 
     pub fn of(&self, domain: &Domain, part: Part) -> Footing {
@@ -115,7 +109,8 @@ impl Readiness {
         if before == footing {
             return before;
         }
-        self.0.rcu(|now| {
+        // Of two who enter the same at once, one is told that it was so before.
+        let before = self.0.rcu(|now| {
             let mut next = Grounds::clone(now);
             let found = next.entry(domain.name.clone()).or_default();
             match (part, &domain.tracking) {
@@ -125,7 +120,11 @@ impl Readiness {
             }
             next
         });
-        before
+        match (part, &domain.tracking) {
+            (Part::Tracking, Some(tracking)) => tracking_in(&before, domain, tracking),
+            (Part::Tracking, None) => Footing::because(&UNWANTED),
+            (Part::ReturnPath, _) => return_path_in(&before, domain),
+        }
     }
 
     /// Forgets the domains of which this is not true.
@@ -138,6 +137,18 @@ impl Readiness {
             kept.map(|(name, found)| (name.clone(), found.clone())).collect::<Grounds>()
         });
     }
+}
+
+fn tracking_in(grounds: &Grounds, domain: &Domain, tracking: &Tracking) -> Footing {
+    match grounds.get(&domain.name).and_then(|found| found.tracking.as_ref()) {
+        Some((host, footing)) if *host == tracking.host => footing.clone(),
+        _ => Footing::because(&UNCHECKED),
+    }
+}
+
+fn return_path_in(grounds: &Grounds, domain: &Domain) -> Footing {
+    let found = grounds.get(&domain.name).and_then(|found| found.return_path.clone());
+    found.unwrap_or_else(|| Footing::because(&UNCHECKED))
 }
 
 /// Does this part of the domain have to be looked at?
@@ -181,62 +192,62 @@ mod tests {
 
     #[test]
     fn nothing_is_ready_before_it_was_seen() {
-        let (readiness, domain) = (Readiness::default(), domain("https://t.example.com", ReturnPath::Recipient));
+        let (footings, domain) = (Footings::default(), domain("https://t.example.com", ReturnPath::Recipient));
         for part in Part::ALL {
             assert!(is_checked(&domain, part));
-            assert_eq!(readiness.of(&domain, part).why_not(), Some("it has not been checked yet"));
+            assert_eq!(footings.of(&domain, part).why_not(), Some("it has not been checked yet"));
         }
     }
 
     #[test]
     fn what_is_entered_is_seen_by_every_clone() {
-        let (readiness, domain) = (Readiness::default(), domain("https://t.example.com", ReturnPath::Message));
-        let elsewhere = readiness.clone();
-        assert!(!readiness.enter(&domain, Part::Tracking, Footing::Ready).is_ready());
+        let (footings, domain) = (Footings::default(), domain("https://t.example.com", ReturnPath::Message));
+        let elsewhere = footings.clone();
+        assert!(!footings.enter(&domain, Part::Tracking, Footing::Ready).is_ready());
         assert!(elsewhere.tracking(&domain).is_ready() && !elsewhere.return_path(&domain).is_ready());
-        assert!(readiness.enter(&domain, Part::Tracking, Footing::not_ready("gone")).is_ready());
+        assert!(footings.enter(&domain, Part::Tracking, Footing::not_ready("gone")).is_ready());
         assert_eq!(elsewhere.tracking(&domain).why_not(), Some("gone"));
     }
 
     #[test]
     fn another_host_is_not_ready_because_the_old_one_was() {
-        let readiness = Readiness::default();
-        readiness.enter(&domain("https://t.example.com", ReturnPath::Keep), Part::Tracking, Footing::Ready);
-        assert!(!readiness.tracking(&domain("https://new.example.com", ReturnPath::Keep)).is_ready());
-        assert!(!readiness.tracking(&domain("https://t.example.com:8443", ReturnPath::Keep)).is_ready());
-        assert!(readiness.tracking(&domain("https://t.example.com", ReturnPath::Keep)).is_ready());
+        let footings = Footings::default();
+        footings.enter(&domain("https://t.example.com", ReturnPath::Keep), Part::Tracking, Footing::Ready);
+        assert!(!footings.tracking(&domain("https://new.example.com", ReturnPath::Keep)).is_ready());
+        assert!(!footings.tracking(&domain("https://t.example.com:8443", ReturnPath::Keep)).is_ready());
+        assert!(footings.tracking(&domain("https://t.example.com", ReturnPath::Keep)).is_ready());
     }
 
     #[test]
     fn what_is_taken_on_trust_is_ready_at_once() {
-        let readiness = Readiness::default();
+        let footings = Footings::default();
         let mut unchecked = domain("https://t.example.com", ReturnPath::Keep);
         unchecked.tracking = unchecked.tracking.map(|tracking| Tracking { check: false, ..tracking });
         let local = domain("http://127.0.0.1:8025", ReturnPath::Keep);
         for domain in [&unchecked, &local, &domain("http://localhost", ReturnPath::Keep)] {
-            assert!(readiness.tracking(domain).is_ready() && !is_checked(domain, Part::Tracking));
+            assert!(footings.tracking(domain).is_ready() && !is_checked(domain, Part::Tracking));
         }
         // One that says it has a certificate is asked for it, also here.
-        assert!(!readiness.tracking(&domain("https://localhost", ReturnPath::Keep)).is_ready());
-        assert!(!readiness.tracking(&domain("http://t.example.com", ReturnPath::Keep)).is_ready());
+        assert!(!footings.tracking(&domain("https://localhost", ReturnPath::Keep)).is_ready());
+        assert!(!footings.tracking(&domain("http://t.example.com", ReturnPath::Keep)).is_ready());
     }
 
     #[test]
     fn what_nobody_asks_for_is_not_there() {
-        let readiness = Readiness::default();
+        let footings = Footings::default();
         let plain = Domain { tracking: None, ..domain("https://t.example.com", ReturnPath::Keep) };
         for part in Part::ALL {
-            assert!(!is_checked(&plain, part) && !readiness.of(&plain, part).is_ready());
+            assert!(!is_checked(&plain, part) && !footings.of(&plain, part).is_ready());
         }
     }
 
     #[test]
     fn a_domain_that_left_is_forgotten() {
-        let (readiness, domain) = (Readiness::default(), domain("https://t.example.com", ReturnPath::Recipient));
-        readiness.enter(&domain, Part::ReturnPath, Footing::Ready);
-        readiness.keep(|name| *name == domain.name);
-        assert!(readiness.return_path(&domain).is_ready());
-        readiness.keep(|_| false);
-        assert!(!readiness.return_path(&domain).is_ready());
+        let (footings, domain) = (Footings::default(), domain("https://t.example.com", ReturnPath::Recipient));
+        footings.enter(&domain, Part::ReturnPath, Footing::Ready);
+        footings.keep(|name| *name == domain.name);
+        assert!(footings.return_path(&domain).is_ready());
+        footings.keep(|_| false);
+        assert!(!footings.return_path(&domain).is_ready());
     }
 }

@@ -22,6 +22,7 @@ use gatepost::http::status::{self, Status};
 use gatepost::model::directory::{Directory, DirectoryHandle};
 use gatepost::net::bind::bind;
 use gatepost::policy::limits::Limits;
+use gatepost::policy::readiness::echo::Echo;
 use gatepost::queue::ledger::Ledger;
 use gatepost::receive::pipeline::Reception;
 use gatepost::smtpd::settings::{Kind, PlainAuth, Tls};
@@ -160,6 +161,7 @@ impl Web {
             settings: Arc::new(|| status::Settings { generation: 3, settings: vec![] }),
             clock: Clock::System,
             queue: std::sync::Arc::default(),
+            echo: Echo::under(&Secret::new(vec![7; 32])),
             random: Random::System,
         }
     }

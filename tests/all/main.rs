@@ -37,6 +37,8 @@ mod directory;
 #[path = "../dns.rs"]
 mod dns;
 mod doors;
+#[path = "../footings.rs"]
+mod footings;
 #[path = "../fuzz_corpora.rs"]
 mod fuzz_corpora;
 #[path = "../house.rs"]

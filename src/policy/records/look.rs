@@ -6,7 +6,8 @@ use super::{Checked, Found, Leaving, Ours, Purpose, Record, judge};
 use crate::base::limits;
 use crate::dns::{Care, Failure, Located, Mx, Resolver};
 use crate::mail::domain_name::DomainName;
-use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
 use std::net::IpAddr;
 use tokio::time::timeout;
 
@@ -15,9 +16,8 @@ pub async fn look(ours: &Ours<'_>, records: &[Record], resolver: &Resolver) -> V
     let us = timeout(limits::RECORDS_LOOK_MAX, resolver.host(ours.hostname, Care::Plain)).await;
     let us = us.unwrap_or_else(|_| Err(too_slow()));
     let looking = Looking { ours, us, resolver };
-    let checks = records.iter().map(|record| looking.check(record));
-    // Boxed: the borrow of each is as long as the stream's.
-    futures_util::stream::iter(checks.map(Box::pin)).buffered(limits::RECORDS_AT_ONCE).collect().await
+    let checks: Vec<BoxFuture<'_, Checked>> = records.iter().map(|record| looking.check(record).boxed()).collect();
+    futures_util::stream::iter(checks).buffered(limits::RECORDS_AT_ONCE).collect().await
 }
 
 fn too_slow() -> Failure {

@@ -83,8 +83,8 @@ pub struct Record {
     /// As a DNS panel takes it: no quotes, no dot at the end.
     pub value: String,
     pub required: Required,
-    /// What has to be put into the value before it can be published, when we cannot know it.
-    pub fill_in: Option<String>,
+    /// What has to be done before it can be published: often to put in what we cannot know.
+    pub first: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -61,6 +61,15 @@ impl Leaving {
     }
 }
 
+impl<'a> Ours<'a> {
+    /// Of a domain in the directory.
+    pub fn of(directory: &Directory, entry: &'a Entry<Domain>, hostname: &'a DomainName, keys: &'a [Key]) -> Self {
+        let domain = &entry.value;
+        let taking = if directory.takes_mail(&domain.name) { Taking::Here } else { Taking::Elsewhere };
+        Self { domain, hostname, leaving: Leaving::of(directory, entry), taking, keys }
+    }
+}
+
 /// Every record that the domain needs or would be better with.
 pub fn needs(ours: &Ours<'_>) -> Needs {
     let mut making = Making { ours, needs: Needs::default() };
@@ -102,22 +111,23 @@ impl Making<'_> {
 
     fn add(&mut self, purpose: Purpose, kind: Kind, host: Option<DomainName>, value: String, required: Required) {
         let Some(host) = host else { return };
-        self.needs.records.push(Record { purpose, kind, host, value, required, fill_in: None });
+        self.needs.records.push(Record { purpose, kind, host, value, required, first: None });
     }
 
-    fn add_open(&mut self, purpose: Purpose, kind: Kind, host: Option<DomainName>, value: &str, fill_in: String) {
+    fn add_open(&mut self, purpose: Purpose, kind: Kind, host: Option<DomainName>, value: &str, first: String) {
         let Some(host) = host else { return };
-        let (value, fill_in) = (value.to_owned(), Some(fill_in));
+        let (value, first) = (value.to_owned(), Some(first));
         let required = Required::Recommended;
-        self.needs.records.push(Record { purpose, kind, host, value, required, fill_in });
+        self.needs.records.push(Record { purpose, kind, host, value, required, first });
     }
 
     fn spf(&mut self, purpose: Purpose, host: Option<DomainName>) {
         let ours = self.ours;
         match &ours.leaving {
             Leaving::Relay { name, host: relay } => {
-                let fill_in = format!("what the provider of relay {name} ({relay}) tells its customers to include");
-                self.add_open(purpose, Kind::Txt, host, "v=spf1 include:… ~all", fill_in);
+                let first =
+                    format!("put in what the provider of relay {name} ({relay}) tells its customers to include");
+                self.add_open(purpose, Kind::Txt, host, "v=spf1 include:… ~all", first);
             }
             leaving => {
                 let required = if *leaving == Leaving::Nowhere { Required::Recommended } else { Required::Required };
@@ -163,11 +173,11 @@ impl Making<'_> {
     /// RFC 8461 3.1, RFC 8460 3: how others are to encrypt mail to us, and where they tell how that went.
     fn transport_security(&mut self) {
         let domain = &self.ours.domain.name;
-        let policy = format!("publish the policy at https://mta-sts.{domain}/.well-known/mta-sts.txt first");
+        let policy = format!("publish the policy at https://mta-sts.{domain}/.well-known/mta-sts.txt");
         let host = self.below("_mta-sts");
         self.add_open(Purpose::MtaSts, Kind::Txt, host, "v=STSv1; id=1", policy);
         let host = self.below("mta-sts");
-        let server = "the web server that has the policy".to_owned();
+        let server = "put in the web server that has the policy".to_owned();
         self.add_open(Purpose::MtaStsHost, Kind::Cname, host, "…", server);
         let host = self.below("_smtp._tls");
         let value = format!("v=TLSRPTv1; rua=mailto:postmaster@{domain}");

@@ -34,7 +34,7 @@ fn made(domain: &Domain, leaving: Leaving, taking: Taking, keys: &[Key]) -> Vec<
     let hostname = name("mail.example.com");
     let needs = needs(&Ours { domain, hostname: &hostname, leaving, taking, keys });
     let line = |r: &Record| {
-        let mark = match (r.required, &r.fill_in) {
+        let mark = match (r.required, &r.first) {
             (Required::Required, _) => "",
             (Required::Recommended, None) => "?",
             (Required::Recommended, Some(_)) => "…",
