@@ -20,6 +20,8 @@ mod operators;
 mod peers;
 #[path = "delivery/queue.rs"]
 mod queue;
+#[path = "delivery/records.rs"]
+mod records;
 #[path = "delivery/return_paths.rs"]
 mod return_paths;
 #[path = "delivery/reuse.rs"]

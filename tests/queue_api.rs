@@ -9,6 +9,7 @@ use gatepost::base::id::{self, DeliveryId, MessageId};
 use gatepost::base::metrics::Metrics;
 use gatepost::base::random::Random;
 use gatepost::base::ready::Readiness;
+use gatepost::base::secret::Secret;
 use gatepost::config::load::load_text;
 use gatepost::config::{Config, Environment};
 use gatepost::http::control::{self, OpenControl};
@@ -19,6 +20,7 @@ use gatepost::model::delivery::State;
 use gatepost::model::directory::{Directory, DirectoryHandle, Parts};
 use gatepost::model::people::Tenant;
 use gatepost::net::unix_http;
+use gatepost::policy::readiness::echo::Echo;
 use gatepost::queue::ledger::Ledger;
 use gatepost::store::{Change, people};
 use hyper::Method;
@@ -144,6 +146,7 @@ fn context(ledger: &Arc<Ledger>, orders: &Arc<Mutex<Vec<(String, Order)>>>) -> C
         settings: Arc::new(|| status::Settings { generation: 1, settings: Vec::new() }),
         queue: Arc::default(),
         tracking: Arc::default(),
+        echo: Echo::under(&Secret::new(vec![7; 32])),
         clock: ledger.clock.clone(),
         random: Random::System,
     };
@@ -175,6 +178,7 @@ fn context(ledger: &Arc<Ledger>, orders: &Arc<Mutex<Vec<(String, Order)>>>) -> C
             heard.lock().unwrap().push((destination, order));
             Box::pin(async { Ok(Standing { rate: Some("10/minute".into()), ..Standing::default() }) })
         })),
+        records: None,
     };
     assert!(context.queue.set(queue).is_ok());
     context

@@ -534,6 +534,44 @@ pub const DNS_NEGATIVE_TTL_MAX: Duration = Duration::from_secs(900);
 /// Aliases (CNAME) followed from one name of a zone file: more are a circle.
 pub const DNS_ALIASES_MAX: usize = 8;
 
+/// RFC 7208 4.6.4: terms of SPF that ask the DNS, those that find nothing, and mail hosts of one term.
+pub const SPF_LOOKUPS_MAX: usize = 10;
+pub const SPF_VOID_LOOKUPS_MAX: usize = 2;
+pub const SPF_MAIL_HOSTS_MAX: usize = 10;
+
+/// How long each half of a look at a domain's records may take (who we are, then all records beside each
+/// other): both fit into `HTTP_REQUEST_MAX`.
+pub const RECORDS_LOOK_MAX: Duration = Duration::from_secs(12);
+
+/// Records of one domain that are asked for at a time.
+pub const RECORDS_AT_ONCE: usize = 8;
+
+/// Mail hosts of one MX whose addresses are compared with ours.
+pub const RECORDS_MAIL_HOSTS_MAX: usize = 10;
+
+/// Names above a domain whose DMARC record may be meant for it: as many as receivers walk.
+pub const DMARC_PARENTS_MAX: usize = 8;
+
+/// How often it is looked which domains are due, and whether the directory changed.
+pub const FOOTING_TICK: Duration = Duration::from_secs(1);
+
+/// How often a tracking host or return path is looked at that is not ready, and one that is: an admin who
+/// mends it does not wait long, and one that broke is found within the hour.
+pub const FOOTING_AGAIN: Duration = Duration::from_secs(600);
+pub const FOOTING_READY_AGAIN: Duration = Duration::from_secs(3_600);
+
+/// Looks at tracking hosts and return paths at a time, and how long one may take: a few lookups, then an HTTPS
+/// request.
+pub const FOOTING_CHECKS_AT_ONCE: usize = 8;
+pub const FOOTING_CHECK_MAX: Duration = Duration::from_secs(25);
+
+/// Answers in a row that prove nothing (silence, SERVFAIL, a proxy's 502) before what was ready is not any more.
+pub const FOOTING_DOUBTS_MAX: u32 = 3;
+
+/// The request that asks a tracking host for our own answer, and the bytes of that answer that are read.
+pub const ECHO_MAX: Duration = Duration::from_secs(10);
+pub const ECHO_BYTES_MAX: usize = 1_024;
+
 /// A zone file is read whole: beyond this it is not one for tests.
 pub const ZONE_FILE_BYTES_MAX: u64 = 8 << 20;
 

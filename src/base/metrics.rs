@@ -60,6 +60,7 @@ declare! {
     counter Count LIMITS_REACHED = "limits_reached_total": "Mail put off by a limit, by scope and unit.";
     counter Count LIMITS_UNSAVED = "limits_unsaved_total": "Times that what was spent of the limits could not be saved.";
     counter Count TLS_HANDSHAKES = "tls_handshakes_total": "TLS handshakes as a server, by version, or failed.";
+    gauge Count DOMAINS_NOT_READY = "domains_not_ready": "Domains whose tracking host or return path does not lead here, by part.";
     histogram Seconds DNS_SECONDS = "dns_lookup_seconds": "Time of a DNS lookup, by type and outcome; its count is the lookups.";
     counter Count MESSAGES_ACCEPTED = "messages_accepted_total": "Messages taken and on disk, by where they came from.";
     counter Count MESSAGES_NOT_KEPT = "messages_not_kept_total": "Messages that the store did not take; their senders were told to try again.";

@@ -49,6 +49,15 @@ pub enum Command {
     /// Make keys.
     #[command(subcommand)]
     Key(Key),
+    /// Show the DNS records that a domain needs, ready to paste, and what is found of them. Exit code 1 when one is
+    /// wrong, or one that is required is not found.
+    Dns {
+        /// One of our domains.
+        domain: String,
+        /// The whole answer as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Show the settings that the running daemon has in force; secrets are stars.
     Settings,
     /// Turn a password into the lines for its credential: asked for on the terminal, or read from standard

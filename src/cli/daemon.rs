@@ -4,7 +4,7 @@
 use super::{Failure, explain_on_stderr, wait};
 use crate::config::{Environment, Origin};
 use crate::http::control;
-use crate::net::unix_http::{self, NoAnswer};
+use crate::net::unix_http::{self, Answer, NoAnswer};
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -35,18 +35,34 @@ impl Daemon {
         self.ask(Method::DELETE, path, String::new())
     }
 
-    fn ask(&self, method: Method, path: &str, body: String) -> Result<Value, Failure> {
-        let answer = match wait(unix_http::ask(&self.socket, method, path, body))? {
-            Err(NoAnswer::NotRunning(_)) if !self.configured => return Err(Failure::Configuration),
-            answer => answer.map_err(Failure::because)?,
-        };
-        let text = String::from_utf8_lossy(&answer.body);
-        match answer.status {
-            StatusCode::OK | StatusCode::CREATED => {
-                serde_json::from_str(&text).map_err(|why| Failure::Because(format!("an unreadable answer: {why}")))
-            }
-            status => Err(Failure::Because(refusal(status, &text))),
+    /// The same; none when no daemon runs, for what a command can do by itself.
+    pub fn post_if_running(&self, path: &str, body: &Value) -> Result<Option<Value>, Failure> {
+        match self.reach(Method::POST, path, body.to_string())? {
+            Err(NoAnswer::NotRunning(_)) => Ok(None),
+            answer => understood(answer.map_err(Failure::because)?).map(Some),
         }
+    }
+
+    fn ask(&self, method: Method, path: &str, body: String) -> Result<Value, Failure> {
+        understood(self.reach(method, path, body)?.map_err(Failure::because)?)
+    }
+
+    /// A daemon that does not run because of its configuration is no news.
+    fn reach(&self, method: Method, path: &str, body: String) -> Result<Result<Answer, NoAnswer>, Failure> {
+        match wait(unix_http::ask(&self.socket, method, path, body))? {
+            Err(NoAnswer::NotRunning(_)) if !self.configured => Err(Failure::Configuration),
+            answer => Ok(answer),
+        }
+    }
+}
+
+fn understood(answer: Answer) -> Result<Value, Failure> {
+    let text = String::from_utf8_lossy(&answer.body);
+    match answer.status {
+        StatusCode::OK | StatusCode::CREATED => {
+            serde_json::from_str(&text).map_err(|why| Failure::Because(format!("an unreadable answer: {why}")))
+        }
+        status => Err(Failure::Because(refusal(status, &text))),
     }
 }
 

@@ -5,6 +5,7 @@ mod arguments;
 mod backup;
 mod check;
 mod daemon;
+mod dns;
 mod explain;
 mod key;
 mod password;
@@ -38,6 +39,7 @@ pub fn main() -> ExitCode {
         Command::Suppression(what) => suppression::run(&origin, what),
         Command::Explain { from, to, json } => explain::run(&origin, &from, &to, json),
         Command::Key(what) => key::run(&origin, what),
+        Command::Dns { domain, json } => dns::run(&origin, &domain, json),
         Command::Password => password::run(),
         Command::Backup { file, with_key } => backup::run(&origin, &file, with_key),
         Command::Restore { file } => restore::run(&origin, &file),

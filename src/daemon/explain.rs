@@ -12,9 +12,10 @@ use crate::mail::domain_name::DomainName;
 use crate::mail::envelope::ReversePath;
 use crate::model::delivery::NextHop;
 use crate::model::directory::{Directory, Entry};
-use crate::model::domain::{Domain, Via};
+use crate::model::domain::{Domain, ReturnPath, Via};
 use crate::model::name::Name;
 use crate::model::suppression::Suppression;
+use crate::policy::readiness::Footing;
 use crate::policy::routes;
 use crate::queue::course::{Course, End, Security};
 use crate::queue::settings::{Mode, Settings};
@@ -26,7 +27,7 @@ pub fn explainer(house: Arc<House>, way_out: Arc<WayOut>) -> Explain {
     Arc::new(move |question| {
         let (directory, settings) = (house.directory.load_full(), house.delivery.load_full());
         let hostname = house.running.load().config.server.hostname.clone();
-        let way_out = way_out.clone();
+        let (way_out, house) = (way_out.clone(), house.clone());
         Box::pin(async move {
             let finder = &way_out.finder;
             let known = Known { directory: &directory, settings: &settings, hostname: &hostname, finder };
@@ -39,6 +40,7 @@ pub fn explainer(house: Arc<House>, way_out: Arc<WayOut>) -> Explain {
                     explanation.outcome = Outcome::Suppressed;
                 }
             }
+            explanation.steps.extend(leading_back(&house, &directory, &question));
             Ok(explanation)
         })
     })
@@ -52,6 +54,26 @@ async fn suppression(way_out: &WayOut, directory: &Directory, question: &Questio
     let ledger = &way_out.ledger;
     let (name, now) = (domain.value.name.as_str(), ledger.clock.now());
     ledger.store.suppression_of(tenant, &question.to, name, STREAM, now).await.ok().flatten()
+}
+
+/// What of its mail leads back here, where the sender's domain asks for that.
+fn leading_back(house: &House, directory: &Directory, question: &Question) -> Vec<Step> {
+    let entry = question.from.address().and_then(|from| directory.domain(from.domain()));
+    let Some(domain) = entry.map(|entry| &entry.value) else { return Vec::new() };
+    let rule = format!("[[domain]] {}", domain.name);
+    let stands = |footing: Footing, used: String, without: &str| match footing {
+        Footing::Ready => used,
+        Footing::NotReady(why) => format!("{without}: {why}"),
+    };
+    let tracking = domain.tracking.as_ref().map(|tracking| {
+        let used = format!("links and opens are tracked by {}", tracking.host.as_str());
+        Step::new(About::Tracking, stands(house.footings.tracking(domain), used, "it would leave untracked"))
+    });
+    let return_path = (domain.return_path != ReturnPath::Keep).then(|| {
+        let (used, without) = (format!("bounces come back to rp.{}", domain.name), "it would keep the sender's own");
+        Step::new(About::ReturnPath, stands(house.footings.return_path(domain), used, without))
+    });
+    tracking.into_iter().chain(return_path).map(|step| step.by(rule.clone())).collect()
 }
 
 /// What is not said to be something else is of this stream.

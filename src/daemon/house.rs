@@ -15,6 +15,8 @@ use crate::deliver::outcome::Replies;
 use crate::http::status;
 use crate::model::directory::{Directory, DirectoryHandle};
 use crate::policy::limits::Limits;
+use crate::policy::readiness::Footings;
+use crate::policy::readiness::echo::Echo;
 use crate::queue;
 use crate::store::Store;
 use crate::store::writer::Health;
@@ -39,6 +41,10 @@ pub struct House {
     pub replies: Arc<ArcSwap<Replies>>,
     pub limits: Limits,
     pub directory: Arc<DirectoryHandle>,
+    /// Which domains' links and return paths lead back here.
+    pub footings: Footings,
+    /// How a tracking host of ours is known.
+    pub echo: Echo,
     pub logins: Arc<Logins>,
     /// Set once, when the store is open.
     pub way_out: OnceLock<Arc<WayOut>>,
@@ -90,6 +96,8 @@ impl House {
             running: ArcSwap::from_pointee(Running { config, generation: 1, loaded_at: now }),
             limits: Limits::new(clock.clone()),
             directory,
+            footings: Footings::default(),
+            echo: Echo::under(&prepared.master_key),
             logins: Arc::new(logins),
             store_trouble: ArcSwap::from_pointee(Some("it is being opened".to_owned())),
             clock,

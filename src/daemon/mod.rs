@@ -18,6 +18,7 @@ mod notify;
 mod operate;
 pub mod privilege;
 mod quickstart;
+pub mod records;
 mod reload;
 mod return_path;
 mod run;

@@ -10,7 +10,7 @@ use super::keyring::Keys;
 use super::master_key::{self, Provenance};
 use super::reload::Reloader;
 use super::way_out::WayOut;
-use super::{NotStarted, drain, explain, notify, operate, welcome};
+use super::{NotStarted, drain, explain, notify, operate, records, welcome};
 use crate::base::backoff::Backoff;
 use crate::base::budget::Budget;
 use crate::base::clock::Clock;
@@ -99,6 +99,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
         explain: explain::explainer(house.clone(), way_out.clone()),
         stand: Some(operate::stand(way_out.clone())),
         steer: Some(operate::steer(way_out.clone())),
+        records: Some(records::open(&house, &store, &resolver)),
     };
     let _ = http.queue.set(queue);
     let smtp_context = smtp_context(&house, &way_out, (&certificates, &resolver), &prepared.config.server.data_dir);
@@ -133,6 +134,7 @@ fn http_context(house: &Arc<House>, metrics: Metrics) -> http::Context {
         settings: Arc::new(move || of.settings()),
         queue: Arc::default(),
         tracking: Arc::default(),
+        echo: house.echo.clone(),
         clock: Clock::System,
         random: Random::System,
     }

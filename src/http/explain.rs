@@ -83,6 +83,8 @@ pub enum About {
     Relay,
     Source,
     Tls,
+    Tracking,
+    ReturnPath,
     Signature,
     Sandbox,
 }

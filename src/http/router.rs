@@ -6,6 +6,7 @@ use super::auth::{self, Caller, SuperAdmin};
 use super::error::ApiError;
 use super::happenings::{HandlerBroke, RequestServed, StrangerRefused};
 use super::health;
+use super::ready_probe;
 use super::settings::Serves;
 use super::status::{Settings, Status, VERSION};
 use super::track::{self, TrackingCell, page};
@@ -16,6 +17,7 @@ use crate::base::metrics::Metrics;
 use crate::base::observe::{Happening, request_span};
 use crate::base::random::Random;
 use crate::base::ready::Readiness;
+use crate::policy::readiness::echo::Echo;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{self, Next};
@@ -42,6 +44,8 @@ pub struct Context {
     pub settings: Arc<dyn Fn() -> Settings + Send + Sync>,
     pub queue: QueueCell,
     pub tracking: TrackingCell,
+    /// How a tracking host is known to lead here.
+    pub echo: Echo,
     pub clock: Clock,
     pub random: Random,
 }
@@ -66,6 +70,9 @@ pub(super) fn router(context: &Context, place: &Place<'_>) -> Router {
     let mut routes = Router::new().route("/healthz", get(health::healthz)).route("/readyz", get(health::readyz));
     if place.offers(Serves::Metrics) {
         routes = routes.route("/metrics", get(health::metrics));
+    }
+    if place.offers(Serves::Tracking) {
+        routes = routes.route(ready_probe::ROUTE, get(ready_probe::ready));
     }
     if place.offers(Serves::Api) {
         routes = routes
@@ -170,7 +177,9 @@ fn words_of(panic: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::secret::Secret;
     use crate::http::status;
+    use crate::policy::readiness::echo::{self, Nonce};
     use axum::body::{Body, to_bytes};
     use axum::http::{Method, StatusCode};
     use serde_json::Value;
@@ -203,6 +212,7 @@ mod tests {
             settings: Arc::new(|| status::Settings { generation: 1, settings: vec![] }),
             queue: QueueCell::default(),
             tracking: TrackingCell::default(),
+            echo: Echo::under(&Secret::new(vec![7; 32])),
             clock: Clock::System,
             random: Random::seeded(1),
         }
@@ -284,6 +294,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_tracking_listener_proves_whose_it_is() {
+        let (context, nonce) = (context(), Nonce::new(&Random::seeded(1)));
+        let router = router(&context, &Place::Network(&[Serves::Tracking]));
+        let path = format!("{}{}", echo::PATH, nonce.as_str());
+        let (status, response, body) = asked(router, Caller::Anonymous, Method::GET, &path).await;
+        assert_eq!((status, body), (StatusCode::OK, context.echo.of(&nonce)));
+        assert_eq!(response.headers()["cache-control"], "no-store");
+    }
+
+    #[tokio::test]
     async fn a_place_offers_what_it_serves_and_the_control_socket_everything() {
         let status_of = async |place: &Place<'_>, caller, path: &str| {
             asked(router(&context(), place), caller, Method::GET, path).await.0.as_u16()
@@ -295,6 +315,11 @@ mod tests {
             (Place::Network(&[]), anyone, "/api/v1/version", 404),
             (Place::Network(&[Serves::Metrics]), anyone, "/metrics", 200),
             (Place::Network(&[Serves::Api]), anyone, "/api/v1/version", 200),
+            (Place::Network(&[Serves::Api]), anyone, "/t/ready/0123456789abcdef0123456789abcdef", 404),
+            (Place::Network(&[Serves::Tracking]), anyone, "/t/ready/0123456789abcdef0123456789abcdef", 200),
+            (Place::Network(&[Serves::Tracking]), anyone, "/t/ready/0123456789ABCDEF0123456789abcdef", 404),
+            (Place::Network(&[Serves::Tracking]), anyone, "/t/ready/hello", 404),
+            (Place::Network(&[Serves::Tracking]), anyone, "/t/ready", 404),
             (Place::Control, root, "/metrics", 200),
             (Place::Control, root, "/api/v1/status", 200),
         ] {

@@ -31,6 +31,27 @@ impl Origin {
     pub fn is_https(&self) -> bool {
         self.0.is_https()
     }
+
+    pub fn host(&self) -> Host {
+        let (host, _) = self.authority();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        // Invariant: it was checked when it was parsed.
+        Host::parse(bare).expect("an origin has a host")
+    }
+
+    pub fn port(&self) -> u16 {
+        let (_, port) = self.authority();
+        port.and_then(|port| port.parse().ok()).unwrap_or(if self.is_https() { 443 } else { 80 })
+    }
+
+    /// Host, in brackets when it is an IPv6 address, and port, as they are written.
+    fn authority(&self) -> (&str, Option<&str>) {
+        let authority = self.as_str().split_once("://").map_or("", |(_, authority)| authority);
+        match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, Some(port)),
+            _ => (authority, None),
+        }
+    }
 }
 
 /// The scheme with `://`, the host with its port, and the rest.
@@ -148,5 +169,20 @@ mod tests {
         assert_eq!(Origin::parse("https://t.example.com/").unwrap().as_str(), "https://t.example.com");
         assert!(Origin::parse("https://t.example.com/t").is_err());
         assert!(Origin::parse("https://t.example.com?x").is_err());
+    }
+
+    #[test]
+    fn an_origin_knows_its_host_and_port() {
+        for (text, host, port) in [
+            ("https://t.example.com", "t.example.com", 443),
+            ("http://T.example.com", "t.example.com", 80),
+            ("https://t.example.com:8443/", "t.example.com", 8443),
+            ("http://127.0.0.1:8025", "127.0.0.1", 8025),
+            ("https://[::1]", "::1", 443),
+            ("https://[2001:db8::1]:444", "2001:db8::1", 444),
+        ] {
+            let origin = Origin::parse(text).unwrap();
+            assert_eq!((origin.host().to_string().as_str(), origin.port()), (host, port), "{text}");
+        }
     }
 }

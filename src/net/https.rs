@@ -21,6 +21,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+/// Of HTTPS, where nothing else is said.
+pub const PORT: u16 = 443;
+
 #[derive(Clone)]
 pub struct Https {
     tls: TlsConnector,
@@ -50,6 +53,7 @@ pub struct Get<'a> {
     pub host: &'a DomainName,
     /// Where it is, as looked up.
     pub addresses: &'a [IpAddr],
+    pub port: u16,
     pub path: &'a str,
     pub bytes_max: usize,
     pub within: Duration,
@@ -113,7 +117,7 @@ impl Https {
 
     async fn get_without_end(&self, get: Get<'_>) -> Result<Answer, NoAnswer> {
         let request = Request::get(get.path)
-            .header(HOST, get.host.as_str())
+            .header(HOST, authority(get.host, get.port))
             .header(USER_AGENT, concat!("Gatepost/", env!("CARGO_PKG_VERSION")))
             .header(ACCEPT, "*/*")
             .body(String::new())
@@ -145,7 +149,7 @@ impl Https {
         let name = ServerName::try_from(get.host.as_str().to_owned());
         let name = name.map_err(|why| NoAnswer::BadRequest(why.to_string()))?;
         let mut failed = NoAnswer::NoAddress;
-        for to in self.targets(get.addresses)? {
+        for to in self.targets(get.addresses, get.port)? {
             match timeout(limits::HTTPS_CONNECT_MAX, TcpStream::connect(to)).await {
                 Ok(Ok(stream)) => return self.tls.connect(name, stream).await.map_err(tls_failed),
                 Ok(Err(why)) => failed = NoAnswer::Unreachable(why),
@@ -156,18 +160,23 @@ impl Https {
     }
 
     /// The addresses that may be tried. One that is forbidden spoils only itself.
-    fn targets(&self, addresses: &[IpAddr]) -> Result<Vec<SocketAddr>, NoAnswer> {
+    fn targets(&self, addresses: &[IpAddr], port: u16) -> Result<Vec<SocketAddr>, NoAnswer> {
         if let Some(instead) = self.reach.instead {
             return Ok(vec![instead]);
         }
         let allowed = |address: &&IpAddr| self.reach.private == Private::Allowed || is_public(**address);
         let targets = addresses.iter().filter(allowed).take(limits::HTTPS_ADDRESSES_MAX);
-        let targets: Vec<_> = targets.map(|address| SocketAddr::new(*address, 443)).collect();
+        let targets: Vec<_> = targets.map(|address| SocketAddr::new(*address, port)).collect();
         match (targets.is_empty(), addresses.first()) {
             (true, Some(address)) => Err(NoAnswer::Forbidden(*address)),
             _ => Ok(targets),
         }
     }
+}
+
+/// RFC 9110 4.2.2, 7.2: the port that everybody knows is left out.
+fn authority(host: &DomainName, port: u16) -> String {
+    if port == PORT { host.to_string() } else { format!("{host}:{port}") }
 }
 
 fn tls_failed(why: io::Error) -> NoAnswer {

@@ -4,6 +4,8 @@
 pub mod header;
 pub mod limits;
 pub mod pace;
+pub mod readiness;
+pub mod records;
 pub mod return_path;
 pub mod rights;
 pub mod routes;

@@ -1,7 +1,9 @@
-//! What can happen to a node among its like: each with its line and its number.
+//! What can happen by the clock, to a node among its like and to domains: each with its line and its number.
 
-use crate::base::metrics::{BEATS_MISSED, DELIVERIES_RECOVERED, SUPPRESSIONS_UNREAD};
+use crate::base::metrics::{BEATS_MISSED, DELIVERIES_RECOVERED, DOMAINS_NOT_READY, SUPPRESSIONS_UNREAD};
 use crate::base::observe::Happening;
+use crate::mail::domain_name::DomainName;
+use crate::policy::readiness::Part;
 use crate::store::StoreError;
 use std::time::Duration;
 
@@ -58,5 +60,76 @@ impl Happening for SuppressionsUnread<'_> {
         let Self { error } = self;
         metrics::counter!(SUPPRESSIONS_UNREAD).increment(1);
         tracing::warn!(%error, "suppressions cannot be read; soon the store is asked for each recipient");
+    }
+}
+
+/// What of a domain's mail leads back here, in words.
+fn words(part: Part) -> &'static str {
+    match part {
+        Part::Tracking => "tracking host",
+        Part::ReturnPath => "return path",
+    }
+}
+
+/// What goes without it.
+fn without(part: Part) -> &'static str {
+    match part {
+        Part::Tracking => "its mail leaves untracked",
+        Part::ReturnPath => "its mail leaves with the sender's own return path",
+    }
+}
+
+/// Something of a domain leads back here from now on.
+pub(super) struct FootingWon<'a> {
+    pub domain: &'a DomainName,
+    pub part: Part,
+}
+
+impl Happening for FootingWon<'_> {
+    fn record(self) {
+        tracing::info!(domain = %self.domain, "its {} leads here, and is used from now on", words(self.part));
+    }
+}
+
+/// It did, and does not any more.
+pub(super) struct FootingLost<'a> {
+    pub domain: &'a DomainName,
+    pub part: Part,
+    pub why: &'a str,
+}
+
+impl Happening for FootingLost<'_> {
+    fn record(self) {
+        let Self { domain, part, why } = self;
+        let (what, goes) = (words(part), without(part));
+        tracing::error!(%domain, why, "its {what} leads here no more: {goes}; `gatepost dns {domain}` shows what to mend");
+    }
+}
+
+/// It never did so far.
+pub(super) struct FootingUnready<'a> {
+    pub domain: &'a DomainName,
+    pub part: Part,
+    pub why: &'a str,
+}
+
+impl Happening for FootingUnready<'_> {
+    fn record(self) {
+        let Self { domain, part, why } = self;
+        let (what, goes) = (words(part), without(part));
+        tracing::warn!(%domain, why, "its {what} does not lead here yet: {goes}; `gatepost dns {domain}` shows what to do");
+    }
+}
+
+/// How many domains wait for each.
+pub(super) struct FootingsCounted {
+    pub unready: [(Part, usize); 2],
+}
+
+impl Happening for FootingsCounted {
+    fn record(self) {
+        for (part, domains) in self.unready {
+            metrics::gauge!(DOMAINS_NOT_READY, "part" => part.word()).set(domains as f64);
+        }
     }
 }

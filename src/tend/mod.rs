@@ -2,6 +2,7 @@
 
 mod happenings;
 pub mod heartbeat;
+pub mod records;
 mod suppressions;
 
 pub use heartbeat::heartbeat;

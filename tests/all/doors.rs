@@ -23,6 +23,7 @@ use gatepost::http::status::{self, Status};
 use gatepost::model::directory::{Directory, DirectoryHandle};
 use gatepost::net::bind::bind;
 use gatepost::policy::limits::Limits;
+use gatepost::policy::readiness::echo::Echo;
 use gatepost::queue::ledger::Ledger;
 use gatepost::receive::pipeline::Reception;
 use gatepost::smtpd::settings::{Kind, PlainAuth, Tls};
@@ -162,6 +163,7 @@ impl Web {
             clock: Clock::System,
             queue: std::sync::Arc::default(),
             tracking: std::sync::Arc::default(),
+            echo: Echo::under(&Secret::new(vec![7; 32])),
             random: Random::System,
         }
     }

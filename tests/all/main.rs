@@ -41,6 +41,8 @@ mod dkim;
 #[path = "../dns.rs"]
 mod dns;
 mod doors;
+#[path = "../footings.rs"]
+mod footings;
 #[path = "../fuzz_corpora.rs"]
 mod fuzz_corpora;
 #[path = "../house.rs"]

@@ -10,7 +10,7 @@ async fn get(https: &Https, host: &str, addresses: &[&str], bytes_max: usize) ->
     let host: DomainName = host.parse().unwrap();
     let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
     let within = Duration::from_secs(20);
-    https.get(Get { host: &host, addresses: &addresses, path: "/x?y", bytes_max, within }).await
+    https.get(Get { host: &host, addresses: &addresses, port: 443, path: "/x?y", bytes_max, within }).await
 }
 
 #[tokio::test]
@@ -59,6 +59,19 @@ async fn an_answer_without_end_has_one() {
 }
 
 #[tokio::test]
+async fn another_port_is_connected_to_and_named() {
+    let server = Policies::serving(&["web.example"]).await;
+    server.has("hello");
+    let inside = Https::trusting(server.roots.clone(), Reach { private: Private::Allowed, instead: None });
+    let (host, port) = ("web.example".parse().unwrap(), server.at.port());
+    let (addresses, within) = ([server.at.ip()], Duration::from_secs(20));
+    let get = Get { host: &host, addresses: &addresses, port, path: "/", bytes_max: 5, within };
+    assert_eq!(inside.get(get).await.unwrap().body, b"hello");
+    let heard = server.heard.lock().unwrap().to_ascii_lowercase();
+    assert!(heard.contains(&format!("\r\nhost: web.example:{port}\r\n")), "{heard}");
+}
+
+#[tokio::test]
 async fn silence_has_an_end() {
     let server = Policies::serving(&["web.example"]).await;
     let shut = server.gate.acquire_many(u32::MAX).await.unwrap();
@@ -66,7 +79,8 @@ async fn silence_has_an_end() {
     server.gate.forget_permits(rest);
     let host = "web.example".parse().unwrap();
     let within = Duration::from_millis(300);
-    let found = server.client().get(Get { host: &host, addresses: &[], path: "/", bytes_max: 5, within }).await;
+    let found =
+        server.client().get(Get { host: &host, addresses: &[], port: 443, path: "/", bytes_max: 5, within }).await;
     assert!(matches!(found, Err(NoAnswer::TooSlow(_))), "{found:?}");
     drop(shut);
 }

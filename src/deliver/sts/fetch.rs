@@ -7,7 +7,7 @@ use crate::base::limits;
 use crate::deliver::report::ResultType;
 use crate::dns::Resolver;
 use crate::mail::domain_name::DomainName;
-use crate::net::https::{Answer, Get, Https, NoAnswer};
+use crate::net::https::{self, Answer, Get, Https, NoAnswer};
 use hyper::StatusCode;
 
 pub(super) async fn policy(
@@ -26,6 +26,7 @@ pub(super) async fn policy(
     let get = Get {
         host: &host,
         addresses: &addresses.value,
+        port: https::PORT,
         path: "/.well-known/mta-sts.txt",
         bytes_max: limits::STS_POLICY_BYTES_MAX,
         within: limits::STS_FETCH_MAX,

@@ -3,6 +3,7 @@
 
 mod actions;
 mod destinations;
+mod domains;
 mod emails;
 mod explain;
 mod fields;
@@ -13,6 +14,7 @@ mod suppression_lists;
 mod suppressions;
 
 use super::destinations::{Stand, Steer};
+use super::domains::Look;
 use super::error::{ApiError, Kind};
 use super::explain::Explain;
 use super::happenings::StoreRefused;
@@ -34,6 +36,8 @@ pub struct Queue {
     /// What is done about destinations; none while nothing is delivered.
     pub stand: Option<Stand>,
     pub steer: Option<Steer>,
+    /// Looks at the DNS of our domains; none where nobody does.
+    pub records: Option<Look>,
 }
 
 /// Empty until the store is open: health can be asked for before.
@@ -75,6 +79,8 @@ pub(super) fn routes() -> Router<Context> {
         .route("/api/v1/queue/destinations", get(destinations::list))
         .route("/api/v1/emails/{id}", get(emails::show))
         .route("/api/v1/explain", get(explain::explain))
+        .route("/api/v1/domains/{name}/records", get(domains::records))
+        .route("/api/v1/domains/{name}/verify", post(domains::verify))
         .route("/api/v1/queue/destinations/{destination}/suspend", post(destinations::suspend))
         .route("/api/v1/queue/destinations/{destination}/resume", post(destinations::resume))
         .route("/api/v1/queue/destinations/{destination}/rate", post(destinations::rate))
