@@ -30,6 +30,13 @@ pub const HEADER_ID_BYTES_MAX: usize = 998;
 pub const MIME_DEPTH_MAX: usize = 30;
 pub const MIME_PARTS_MAX: usize = 10_000;
 
+/// Links of one message that are told apart: a newsletter has a hundred. Each takes a place in a list and may take a
+/// token; a part with more of them is left as it is.
+pub const LINKS_MAX: usize = 5_000;
+
+/// Gmail cuts off what stands behind about 102 kB of HTML, and the pixel with it.
+pub const HTML_CLIP_BYTES: usize = 102 << 10;
+
 /// What is quoted in a Received field of a name that is none.
 pub const HELLO_SHOWN_MAX: usize = 255;
 

@@ -20,7 +20,6 @@ pub mod privilege;
 mod quickstart;
 pub mod records;
 mod reload;
-mod return_path;
 mod run;
 mod sockets;
 mod way_out;

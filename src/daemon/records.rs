@@ -4,7 +4,6 @@
 use super::house::House;
 use crate::base::clock::{Clock, Time};
 use crate::base::random::Random;
-use crate::certs;
 use crate::config::Config;
 use crate::dns::{Resolver, Source};
 use crate::http::domains::{Domain as Shown, Freshness, Look, Stand};
@@ -15,10 +14,9 @@ use crate::net::https::{Https, Private, Reach};
 use crate::net::roots;
 use crate::policy::readiness::{Footings, Part, is_checked};
 use crate::policy::records::{self, Checked, Found, Key, Ours, Purpose, Stage};
+use crate::proof::PrivateKey;
 use crate::store::Store;
 use crate::tend::records::{Parts, Watch, Ways};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use std::sync::Arc;
 
 /// Begins to look at tracking hosts and return paths by the clock; answers how the API asks.
@@ -86,6 +84,7 @@ pub async fn look_alone(config: &Config, name: &DomainName) -> Result<Option<Sho
         sources: &config.source,
         destinations: &config.destination,
         domains: &config.domain,
+        streams: &config.stream,
         credentials: &config.credential,
         mailboxes: &config.mailbox,
         routes: &config.route,

@@ -3,6 +3,7 @@
 //! believed that is written in two ways, and no bytes make it panic.
 
 mod content_type;
+mod description;
 mod parts;
 
 use super::header::{Field, Fields};
@@ -10,6 +11,7 @@ use content_type::ContentType;
 use memchr::{memchr2, memmem};
 use std::ops::Range;
 
+pub use description::Description;
 pub use parts::{NoParts, Parts, split};
 
 /// RFC 2045 2.8, RFC 5321 4.5.3.1.6: a line has at most so many bytes before its CRLF.

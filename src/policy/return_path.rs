@@ -3,8 +3,7 @@
 //! and reading one needs no store. Whose own mail it is that leaves stays as it was: only the wire's MAIL FROM is
 //! ours, and reports of our own queue go to whoever sent the message.
 
-use crate::base::id::{DeliveryId, MessageId};
-use crate::base::secret::Secret;
+use crate::content::token::Keyring;
 use crate::mail::address::Address;
 use crate::mail::domain_name::DomainName;
 use crate::mail::envelope::ReversePath;
@@ -12,20 +11,14 @@ use crate::model::delivery::Delivery;
 use crate::model::directory::Directory;
 use crate::model::domain::ReturnPath;
 use crate::model::message::{Message, Origin};
-use aws_lc_rs::hmac;
+use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use crate::content::token::Returned;
+
 /// The host below a domain whose MX is ours, and whose SPF lets us send.
 const LABEL: &str = "rp";
-const PREFIX: &str = "b-";
-
-/// What a bounce answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Returned {
-    Message(MessageId),
-    Delivery(DeliveryId),
-}
 
 /// Whether an address is a return path of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +37,7 @@ pub type IsReady = dyn Fn(&DomainName) -> bool + Send + Sync;
 pub struct ReturnPaths(Arc<Inner>);
 
 struct Inner {
-    key: hmac::Key,
+    keyring: Arc<ArcSwap<Keyring>>,
     is_ready: Box<IsReady>,
     /// What was found of each domain when it was asked about last; as many as are configured.
     found: Mutex<HashMap<DomainName, bool>>,
@@ -68,14 +61,16 @@ pub struct Turned {
 }
 
 impl ReturnPaths {
-    pub fn new(key: &Secret<Vec<u8>>, is_ready: impl Fn(&DomainName) -> bool + Send + Sync + 'static) -> Self {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
-        Self(Arc::new(Inner { key, is_ready: Box::new(is_ready), found: Mutex::default() }))
+    pub fn new(
+        keyring: Arc<ArcSwap<Keyring>>,
+        is_ready: impl Fn(&DomainName) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Inner { keyring, is_ready: Box::new(is_ready), found: Mutex::default() }))
     }
 
     /// The return path below this domain; none when that would be too long for an address.
     pub fn address(&self, domain: &DomainName, returned: &Returned) -> Option<Address> {
-        format!("{PREFIX}{}@{LABEL}.{domain}", self.token(returned)).parse().ok()
+        format!("{}@{LABEL}.{domain}", self.0.keyring.load().return_path(returned)).parse().ok()
     }
 
     /// What stands behind an address. RFC 5321 2.4 leaves the case of letters to us: some hosts change it.
@@ -86,8 +81,7 @@ impl ReturnPaths {
         if directory.domain(&above).is_none() {
             return Opened::Elsewhere;
         }
-        let local = address.local().to_ascii_lowercase();
-        match local.strip_prefix(PREFIX).and_then(|token| self.read(token)) {
+        match self.0.keyring.load().open_return_path(address.local()) {
             Some(returned) => Opened::Returned(returned),
             // Somebody may have made a mail domain of it.
             None if directory.serves(domain) => Opened::Elsewhere,
@@ -139,46 +133,7 @@ impl ReturnPaths {
         let is_news = !is_ready || was_ready.is_some();
         (is_ready, is_news.then(|| Turned { domain: domain.clone(), is_ready }))
     }
-
-    // --- the one place that knows what a token looks like ----------------------------------------------
-
-    fn token(&self, returned: &Returned) -> String {
-        let (kind, id) = match returned {
-            Returned::Message(id) => (KIND_MESSAGE, id.to_bytes()),
-            Returned::Delivery(id) => (KIND_DELIVERY, id.to_bytes()),
-        };
-        let mut token = vec![kind];
-        token.extend_from_slice(&id);
-        token.extend_from_slice(&self.mac(&token));
-        base32(&token)
-    }
-
-    fn read(&self, token: &str) -> Option<Returned> {
-        let bytes = from_base32(token)?;
-        let (said, mac) = bytes.split_at_checked(1 + ID_BYTES)?;
-        aws_lc_rs::constant_time::verify_slices_are_equal(&self.mac(said), mac).ok()?;
-        let (kind, id) = said.split_first()?;
-        let id = id.try_into().ok()?;
-        match *kind {
-            KIND_MESSAGE => Some(Returned::Message(MessageId::from_bytes(id))),
-            KIND_DELIVERY => Some(Returned::Delivery(DeliveryId::from_bytes(id))),
-            _ => None,
-        }
-    }
-
-    fn mac(&self, said: &[u8]) -> [u8; MAC_BYTES] {
-        let mut context = hmac::Context::with_key(&self.0.key);
-        context.update(b"return path\0");
-        context.update(said);
-        let tag = context.sign();
-        std::array::from_fn(|n| tag.as_ref()[n])
-    }
 }
-
-const KIND_MESSAGE: u8 = 1;
-const KIND_DELIVERY: u8 = 2;
-const ID_BYTES: usize = 16;
-const MAC_BYTES: usize = 16;
 
 /// Under which domain a message leaves, and how its return path is made.
 fn of<'a>(
@@ -199,85 +154,15 @@ fn of<'a>(
     }
 }
 
-const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-
-/// RFC 4648 6, in small letters and without padding.
-fn base32(bytes: &[u8]) -> String {
-    let (mut text, mut bits, mut held) = (String::with_capacity(bytes.len() * 8 / 5 + 1), 0_u32, 0);
-    for byte in bytes {
-        bits = bits << 8 | u32::from(*byte);
-        held += 8;
-        while held >= 5 {
-            held -= 5;
-            text.push(LETTERS[(bits >> held) as usize & 31] as char);
-        }
-        bits &= (1 << held) - 1;
-    }
-    if held > 0 {
-        text.push(LETTERS[(bits << (5 - held)) as usize & 31] as char);
-    }
-    text
-}
-
-/// Only what `base32` writes: no two texts are the same bytes.
-fn from_base32(text: &str) -> Option<Vec<u8>> {
-    let (mut bytes, mut bits, mut held) = (Vec::with_capacity(text.len() * 5 / 8), 0_u32, 0);
-    for letter in text.bytes() {
-        let digit = LETTERS.iter().position(|known| *known == letter)?;
-        bits = bits << 5 | digit as u32;
-        held += 5;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held) as u8);
-        }
-        bits &= (1 << held) - 1;
-    }
-    (held < 5 && bits == 0).then_some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::clock::Time;
-    use crate::base::id;
-    use crate::base::limits;
-    use crate::base::random::Random;
-    use proptest::prelude::*;
+    use crate::base::secret::Secret;
+    use crate::content::token::MacKey;
 
-    fn paths(key: u8) -> ReturnPaths {
-        ReturnPaths::new(&Secret::new(vec![key; 32]), |_| true)
-    }
-
-    fn both() -> [Returned; 2] {
-        let now = Time::from_micros(1_800_000_000_000_000);
-        [Returned::Message(id::new(now, &Random::System)), Returned::Delivery(id::new(now, &Random::System))]
-    }
-
-    #[test]
-    fn a_token_is_short_small_and_opened_by_its_key_alone() {
-        for returned in both() {
-            let token = paths(1).token(&returned);
-            assert!(PREFIX.len() + token.len() <= limits::LOCAL_PART_BYTES_MAX, "{token}");
-            assert!(token.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()), "{token}");
-            assert_eq!(paths(1).read(&token), Some(returned));
-            assert_eq!(paths(2).read(&token), None);
-        }
-    }
-
-    #[test]
-    fn any_other_letter_makes_it_a_forgery() {
-        for returned in both() {
-            let token = paths(1).token(&returned);
-            for at in 0..token.len() {
-                for letter in ["a", "b", "7", "1", "-"] {
-                    let mut other = token.clone();
-                    other.replace_range(at..=at, letter);
-                    assert_eq!(paths(1).read(&other).is_some(), other == token, "{other}");
-                }
-                assert_eq!(paths(1).read(&token[..at]), None);
-            }
-            assert_eq!(paths(1).read(&format!("{token}a")), None);
-        }
+    fn keyring() -> Arc<ArcSwap<Keyring>> {
+        let key = MacKey { number: 1, secret: Secret::new(vec![1; 32]) };
+        Arc::new(ArcSwap::from_pointee(Keyring::new(vec![key]).unwrap()))
     }
 
     #[test]
@@ -285,7 +170,7 @@ mod tests {
         let is_ready = Arc::new(std::sync::atomic::AtomicBool::new(true));
         let asked = is_ready.clone();
         let paths =
-            ReturnPaths::new(&Secret::new(vec![1; 32]), move |_| asked.load(std::sync::atomic::Ordering::SeqCst));
+            ReturnPaths::new(keyring(), move |_| asked.load(std::sync::atomic::Ordering::SeqCst));
         let domain: DomainName = "example.com".parse().unwrap();
         let told = |ready: bool| {
             is_ready.store(ready, std::sync::atomic::Ordering::SeqCst);
@@ -296,21 +181,6 @@ mod tests {
         let steps = [(true, None), (false, Some(false)), (false, None), (true, Some(true)), (true, None)];
         for (n, (ready, news)) in steps.into_iter().enumerate() {
             assert_eq!(told(ready), news, "{n}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn base32_is_read_as_it_was_written(bytes in proptest::collection::vec(any::<u8>(), 0..50)) {
-            prop_assert_eq!(from_base32(&base32(&bytes)), Some(bytes));
-        }
-
-        #[test]
-        fn no_text_is_a_token(text in "\\PC{0,70}|[a-z2-7]{50,56}") {
-            prop_assert_eq!(paths(1).read(&text), None);
-            if let Some(bytes) = from_base32(&text) {
-                prop_assert_eq!(base32(&bytes), text);
-            }
         }
     }
 }

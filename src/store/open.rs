@@ -115,7 +115,7 @@ impl Store {
 
 /// Every statement of the store by name, for the test that prepares all of them on both engines.
 pub fn all_statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
-    let single: [&[&'static Statement]; 16] = [
+    let single: [&[&'static Statement]; 17] = [
         bodies::STATEMENTS,
         directory::STATEMENTS,
         events::STATEMENTS,

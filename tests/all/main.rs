@@ -59,6 +59,8 @@ mod queue;
 mod queue_api;
 #[path = "../reports.rs"]
 mod reports;
+#[path = "../rewrite.rs"]
+mod rewrite;
 #[path = "../rfcs.rs"]
 mod rfcs;
 #[path = "../sevenbit.rs"]

@@ -57,8 +57,8 @@ impl ContentType {
 }
 
 /// What is left of a field's value.
-struct Words<'a> {
-    rest: &'a [u8],
+pub(super) struct Words<'a> {
+    pub rest: &'a [u8],
 }
 
 impl Words<'_> {
@@ -78,7 +78,7 @@ impl Words<'_> {
         }
     }
 
-    fn take(&mut self, mark: u8) -> bool {
+    pub fn take(&mut self, mark: u8) -> bool {
         self.skip_space();
         let found = self.rest.first() == Some(&mark);
         if found {
@@ -88,7 +88,7 @@ impl Words<'_> {
     }
 
     /// A name, in small letters; it may be empty.
-    fn token(&mut self) -> Vec<u8> {
+    pub fn token(&mut self) -> Vec<u8> {
         self.skip_space();
         self.until(|b| matches!(b, b'/' | b';' | b'=' | b' ' | b'\t' | b'(' | b'"')).to_ascii_lowercase()
     }
@@ -101,7 +101,7 @@ impl Words<'_> {
     }
 
     /// Behind the next semicolon that is not in a quoted string.
-    fn skip_to_parameter(&mut self) -> bool {
+    pub fn skip_to_parameter(&mut self) -> bool {
         loop {
             self.skip_space();
             match self.rest.first() {
@@ -120,7 +120,7 @@ impl Words<'_> {
 
     /// RFC 2045 5.1: a token or a quoted string. Programs write `=` and more into their tokens. None when it is empty
     /// or its quotation has no end.
-    fn value(&mut self) -> Option<Vec<u8>> {
+    pub fn value(&mut self) -> Option<Vec<u8>> {
         self.skip_space();
         let value = match self.rest.first() {
             Some(b'"') => self.quoted()?,
