@@ -2,4 +2,5 @@
 //! to unsubscribe by. Pure functions on bytes: no store, no clock, no network; keys come in as values.
 
 pub mod slot;
+pub mod template;
 pub mod token;

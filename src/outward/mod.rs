@@ -13,17 +13,43 @@ use crate::model::credential::Credential;
 use crate::model::delivery::NextHop;
 use crate::model::directory::{Directory, Entry as Served};
 use crate::model::domain::{Domain, Via};
+use crate::model::event::Event;
 use crate::model::intake::Intake;
+use crate::model::message::Form;
 use crate::policy::routes;
 use crate::queue::accept::{self, Acceptance, Destined, Discarded, Entry, Mode, Planned, Seating};
 use crate::queue::ledger::{Ledger, tenant_id};
 use crate::queue::{settings, simulator};
 use crate::smtp::reply::Reply;
 use crate::store::Change;
+use crate::store::mail::Body;
 use std::sync::Arc;
 
 const NOBODYS: Reply = Reply::new(550, 7, 1, "From names no domain that is served here");
 const CHANGED: Reply = Reply::new(451, 3, 0, "what is done with a recipient has changed meanwhile, send it again");
+
+/// A message as it leaves, with what only its acceptance knows.
+pub struct Leaving {
+    pub intake: Intake,
+    /// What its sender gave us, when it was changed before.
+    pub submitted: Option<Arc<Vec<u8>>>,
+    /// Why nothing of it is sent before a human has decided.
+    pub held: Option<String>,
+    /// What is told beside its acceptance.
+    pub note: Option<Note>,
+}
+
+/// An event of a message that has no id yet.
+pub struct Note {
+    pub kind: &'static str,
+    pub data: serde_json::Value,
+}
+
+impl From<Intake> for Leaving {
+    fn from(intake: Intake) -> Self {
+        Self { intake, submitted: None, held: None, note: None }
+    }
+}
 
 pub struct Outward {
     ledger: Arc<Ledger>,
@@ -42,15 +68,60 @@ impl Outward {
         Ok(id)
     }
 
+    /// The same for messages that one was made into: all of them in one commit, or none. Their ids, in their order.
+    pub async fn accept_all(&self, leaving: Vec<Leaving>, extra: Change) -> Result<Vec<MessageId>, Reply> {
+        let (mut ids, mut all) = (Vec::with_capacity(leaving.len()), Planned::default());
+        for one in &leaving {
+            let (id, planned) = self.plan_one(one)?;
+            ids.push(id);
+            all = all.and(planned);
+        }
+        let entered: Vec<_> = ids.iter().zip(leaving.iter().map(|one| &one.intake)).collect();
+        self.ledger.enter_all(&entered, all.with(extra)).await?;
+        Ok(ids)
+    }
+
+    fn plan_one(&self, leaving: &Leaving) -> Result<(MessageId, Planned), Reply> {
+        let (id, mut planned) = self.plan_held(&leaving.intake, leaving.held.as_deref())?;
+        // Nothing is kept of what is forgotten.
+        let Some(message) = planned.change.messages.first() else { return Ok((id, planned)) };
+        let (tenant, now) = (message.tenant.clone(), message.created_at);
+        if let Some(note) = &leaving.note {
+            planned.change.events.push(Event {
+                id: id::new(now, &self.ledger.random),
+                kind: note.kind.to_owned(),
+                at: now,
+                tenant: Some(tenant),
+                message: Some(id.clone()),
+                delivery: None,
+                data: note.data.to_string(),
+            });
+        }
+        if let Some(submitted) = &leaving.submitted {
+            planned.change.bodies.push(Body::new(id.clone(), Form::Submitted, submitted.clone()));
+        }
+        Ok((id, planned))
+    }
+
     /// Everything that is decided before the commit.
     fn plan(&self, intake: &Intake) -> Result<(MessageId, Planned), Reply> {
+        self.plan_held(intake, None)
+    }
+
+    /// With a reason, everything that would leave waits for a human.
+    fn plan_held(&self, intake: &Intake, held: Option<&str>) -> Result<(MessageId, Planned), Reply> {
         let directory = self.ledger.directory.load();
         let settings = self.ledger.settings.load();
         let now = self.ledger.clock.now();
         let id: MessageId = id::new(now, &self.ledger.random);
         let header = Header::read(&intake.message);
         let domain = domain_of(&directory, intake, &header)?;
-        let (deliveries, discarded) = destinations(&directory, intake, &domain.value.relay)?;
+        let (mut deliveries, discarded) = destinations(&directory, intake, &domain.value.relay)?;
+        if let Some(why) = held {
+            for delivery in deliveries.iter_mut().filter(|delivery| delivery.entry == Entry::Send) {
+                (delivery.entry, delivery.rule) = (Entry::Hold, Some(why.to_owned()));
+            }
+        }
         let (prepared, given_id) = complete::complete(intake, &header, &id, &domain.value.name);
         let acceptance = Acceptance {
             id: id.clone(),

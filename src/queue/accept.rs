@@ -15,6 +15,7 @@ use crate::model::delivery::{Delivery, Lease, NextHop, State};
 use crate::model::event::Event;
 use crate::model::intake::Intake;
 use crate::model::message::{Form, Message, Origin};
+use crate::model::wishes::{TemplateWish, Which};
 use crate::store::Change;
 use crate::store::mail::Body;
 use std::sync::Arc;
@@ -189,9 +190,18 @@ fn message(acceptance: &Acceptance<'_>, intake: &Intake, header: &Header<'_>) ->
         stream: stream(intake.origin).to_owned(),
         size: acceptance.prepared.len() as u64,
         sandboxed_at: (acceptance.mode == Mode::Sandbox).then_some(acceptance.now),
-        template: None,
+        template: intake.wishes.template.as_ref().map(label),
         details: details::of_message(&intake.envelope.params),
         created_at: acceptance.now,
+    }
+}
+
+/// What a message was made of: the version is pinned by then.
+fn label(wish: &TemplateWish) -> String {
+    match &wish.which {
+        Which::Inline => "inline".to_owned(),
+        Which::Named { name, version: Some(version) } => format!("{name}@{version}"),
+        Which::Named { name, version: None } => name.to_string(),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::smtp::data::LineEnds;
 use crate::smtp::extension::{Admission, Auth, Channel, Offer, Role};
 use crate::smtp::reply::Reply;
 use crate::smtp::session::{Answer, Ask, Session};
+use crate::submit::pipeline::Taken;
 use crate::submit::submitter::Submitter;
 use crate::submit::whence::Whence;
 use crate::{receive, submit};
@@ -192,14 +193,17 @@ impl Client {
             message,
         };
         let accepted = match (self.door.kind, &self.submitter) {
-            (Kind::Mx, _) => self.deciders.reception.accept(intake, hops_max).await,
+            (Kind::Mx, _) => {
+                let id = self.deciders.reception.accept(intake, hops_max).await;
+                id.map(|first| Taken { first, more: 0 })
+            }
             (Kind::Submission, None) => Err(NO_LONGER),
             (Kind::Submission, Some(submitter)) => {
                 self.check_still_stands(submitter)?;
-                self.deciders.submission.accept(intake, hops_max).await
+                self.deciders.submission.take(intake, hops_max).await
             }
         };
-        accepted.map(|id| Reply::with(250, 0, 0, format!("queued as {}", id.as_str())))
+        accepted.map(|taken| Reply::with(250, 0, 0, taken.to_string()))
     }
 
     fn hop(&self, session: &Session, utf8: bool) -> Hop {

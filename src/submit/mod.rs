@@ -4,7 +4,7 @@
 //! `login` answers who somebody is; behind it `passwords` knows what logins are checked against, `checks`
 //! does the dear part of a check within bounds, `remembered` spares it to who was right a moment ago, and
 //! `throttle` slows down and sends away who guesses. `sender` and `recipient` judge the envelope, `pipeline`
-//! the message.
+//! the message, which `render` makes of a template where its sender wished that.
 
 mod checks;
 mod happenings;
@@ -14,6 +14,7 @@ pub mod pipeline;
 mod recent;
 pub mod recipient;
 mod remembered;
+mod render;
 pub mod sender;
 mod spending;
 pub mod submitter;

@@ -1,7 +1,8 @@
 //! What becomes of a message that one of our users submits. The steps, in their order.
 
-use super::{sender, spending};
+use super::{render, sender, spending};
 use crate::base::id::MessageId;
+use crate::content::template;
 use crate::mail::envelope::{Envelope, ReversePath};
 use crate::mail::header::Header;
 use crate::model::intake::Intake;
@@ -13,15 +14,40 @@ use crate::smtp::reply::Reply;
 use crate::store::Change;
 use std::sync::Arc;
 
+const NO_RECIPIENTS: Reply = Reply::new(554, 5, 1, "no valid recipients");
+
 pub struct Submission {
     ledger: Arc<Ledger>,
     outward: Outward,
     limits: Limits,
+    templates: Arc<template::Handle>,
+}
+
+/// What became of a message: one, or a copy for each recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    pub first: MessageId,
+    pub more: usize,
+}
+
+/// As the reply says it.
+impl std::fmt::Display for Taken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.more {
+            0 => write!(f, "queued as {}", self.first),
+            more => write!(f, "queued as {} and {more} more", self.first),
+        }
+    }
 }
 
 impl Submission {
     pub fn new(ledger: Arc<Ledger>, limits: Limits) -> Self {
-        Self { outward: Outward::new(ledger.clone()), ledger, limits }
+        Self { outward: Outward::new(ledger.clone()), ledger, limits, templates: Arc::default() }
+    }
+
+    /// With the templates that messages may name.
+    pub fn with_templates(self, templates: Arc<template::Handle>) -> Self {
+        Self { templates, ..self }
     }
 
     /// MAIL: may this login send from there, and now?
@@ -43,11 +69,48 @@ impl Submission {
 
     /// Ok is on disk; after an error nothing of the message is left, and nothing of its limits spent.
     pub async fn accept(&self, intake: Intake, hops_max: usize) -> Result<MessageId, Reply> {
+        self.take(intake, hops_max).await.map(|taken| taken.first)
+    }
+
+    /// The same, with how many copies were made of it.
+    pub async fn take(&self, intake: Intake, hops_max: usize) -> Result<Taken, Reply> {
         self.judge(&intake, hops_max)?;
         let reserved = self.reserve(&intake)?;
-        let id = self.outward.accept(intake, Change::default()).await?;
+        let taken = if intake.wishes.template.is_some() {
+            self.render(intake).await?
+        } else {
+            Taken { first: self.outward.accept(intake, Change::default()).await?, more: 0 }
+        };
         reserved.keep();
-        Ok(id)
+        Ok(taken)
+    }
+
+    async fn render(&self, intake: Intake) -> Result<Taken, Reply> {
+        let (tenant, submitter) = {
+            let directory = self.ledger.directory.load();
+            let credential = sender::credential(&directory, intake.submitter.as_deref())?;
+            (credential.tenant.clone(), intake.submitter.clone())
+        };
+        let library = self.templates.load_full();
+        let made = render::render(&library, &tenant, intake, &self.ledger.random)?;
+        for one in &made.leaving {
+            self.judge_authors(submitter.as_deref(), &one.intake)?;
+        }
+        let copies = made.leaving.len();
+        let ids = self.outward.accept_all(made.leaving, Change::default()).await?;
+        if let Some(id) = &made.template {
+            self.templates.count(id, copies as u64);
+        }
+        // Invariant: a message has recipients, so there is one at least.
+        let first = ids.into_iter().next().ok_or(NO_RECIPIENTS)?;
+        Ok(Taken { first, more: copies - 1 })
+    }
+
+    /// A template writes no From and no Sender; asked again all the same, of what will be sent.
+    fn judge_authors(&self, submitter: Option<&str>, intake: &Intake) -> Result<(), Reply> {
+        let directory = self.ledger.directory.load();
+        let credential = sender::credential(&directory, submitter)?;
+        sender::check_authors(&directory, credential, &Header::read(&intake.message))
     }
 
     fn reserve(&self, intake: &Intake) -> Result<Reservation, Reply> {
