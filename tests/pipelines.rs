@@ -9,6 +9,8 @@ mod reports;
 mod routes;
 #[path = "pipelines/submission.rs"]
 mod submission;
+#[path = "pipelines/templates.rs"]
+mod templates;
 
 use crate::stores::Fresh;
 use arc_swap::ArcSwap;

@@ -590,6 +590,12 @@ pub const TEMPLATES_MAX: usize = 2_000;
 pub const TEMPLATE_FILES_MAX: usize = 200;
 /// Versions of one template that are kept ready, the newest: older ones can be made active again.
 pub const TEMPLATE_VERSIONS_READY: i64 = 20;
+/// Rows of versions read at once: each may be a megabyte.
+pub const TEMPLATE_PAGE_ROWS: i64 = 20;
+/// Words of one search.
+pub const SEARCH_WORDS_MAX: usize = 10;
+/// Bytes of words that a template is found by.
+pub const SEARCH_TEXT_BYTES_MAX: usize = 64 << 10;
 /// How often it is written down how often templates were used.
 pub const TEMPLATE_USES_EVERY: Duration = Duration::from_secs(5);
 /// A subject that a template makes: beyond it no reader shows it.

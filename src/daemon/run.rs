@@ -9,7 +9,7 @@ use super::house::{House, LISTENERS};
 use super::master_key::{self, Provenance};
 use super::reload::Reloader;
 use super::way_out::WayOut;
-use super::{NotStarted, drain, explain, notify, operate, welcome};
+use super::{NotStarted, drain, explain, notify, operate, templates, welcome};
 use crate::base::backoff::Backoff;
 use crate::base::budget::Budget;
 use crate::base::clock::Clock;
@@ -84,11 +84,13 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     tokio::spawn(keeper.clone().keep());
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
     tokio::spawn(tend::save_limits(house.limits.clone(), store.clone(), house.shutdown.clone()));
+    tokio::spawn(templates::keep_uses(house.templates.clone(), store.clone(), house.shutdown.clone()));
     let way_out = Arc::new(WayOut::open(&house, &store, &lease, &resolver).await?);
     // Both are set here alone, and once.
     let _ = house.way_out.set(way_out.clone());
     let queue = http::Queue {
         ledger: way_out.ledger.clone(),
+        templates: house.templates.clone(),
         explain: explain::explainer(house.clone(), way_out.clone()),
         stand: Some(operate::stand(way_out.clone())),
         steer: Some(operate::steer(way_out.clone())),
@@ -141,7 +143,7 @@ fn smtp_context(
     let deciders = smtpd::Deciders {
         directory: house.directory.clone(),
         logins: house.logins.clone(),
-        submission: Submission::new(ledger.clone(), house.limits.clone()),
+        submission: Submission::new(ledger.clone(), house.limits.clone()).with_templates(house.templates.clone()),
         reception: Reception::new(ledger.clone()),
         resolver: resolver.clone(),
         clock: clock.clone(),

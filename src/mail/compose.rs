@@ -209,9 +209,9 @@ impl Reader<'_> {
 fn decoded(bytes: Vec<u8>, charset: Option<&str>) -> Result<String, Unreadable> {
     let charset = charset.unwrap_or("us-ascii").trim().to_ascii_lowercase();
     if matches!(charset.as_str(), "us-ascii" | "ascii" | "utf-8" | "utf8" | "unknown-8bit") {
-        return Ok(String::from_utf8(bytes).unwrap_or_else(|wrong| {
-            String::from_utf8_lossy(wrong.as_bytes()).into_owned()
-        }));
+        return Ok(
+            String::from_utf8(bytes).unwrap_or_else(|wrong| String::from_utf8_lossy(wrong.as_bytes()).into_owned())
+        );
     }
     let decode = charset_decoder(charset.as_bytes()).ok_or(Unreadable::Charset)?;
     Ok(decode(&bytes))
@@ -435,7 +435,11 @@ mod tests {
         assert_eq!(depth(Body { text: Some("x"), html: Some("x"), ..Body::default() }), 1);
         assert_eq!(depth(Body { html: Some("x"), inline: vec![part], ..Body::default() }), 1);
         let all = Body {
-            text: Some("x"), html: Some("y"), inline: vec![part], attachments: vec![part], alternatives: vec![part],
+            text: Some("x"),
+            html: Some("y"),
+            inline: vec![part],
+            attachments: vec![part],
+            alternatives: vec![part],
         };
         assert_eq!(depth(all.clone()), 3);
         let message = written(&all);
@@ -448,10 +452,12 @@ mod tests {
 
     #[test]
     fn texts_are_decoded_from_their_encoding_and_charset() {
-        let message = b"Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
+        let message =
+            b"Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
             Gr=FC=DFe\r\n";
         assert_eq!(parts(message).unwrap().text.unwrap().text, "Gr\u{fc}\u{df}e\r\n");
-        let message = b"Content-Type: TEXT/HTML; charset=\"UTF-8\"\r\nContent-Transfer-Encoding: BASE64\r\n\r\nPGI+w7w8L2I+\r\n";
+        let message =
+            b"Content-Type: TEXT/HTML; charset=\"UTF-8\"\r\nContent-Transfer-Encoding: BASE64\r\n\r\nPGI+w7w8L2I+\r\n";
         assert_eq!(parts(message).unwrap().html.unwrap().text, "<b>\u{fc}</b>");
         for (message, why) in [
             ("Content-Type: text/plain; charset=klingon\r\n\r\nx", Unreadable::Charset),

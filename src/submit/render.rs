@@ -93,7 +93,8 @@ fn made(
         None => None,
         Some(text) => Some(text.parse().map_err(|why| mistake(format!("{text}: {why}")))?),
     };
-    let read = Read::of(intake).map_err(|why| mistake(format!("the submitted message cannot be put into it: {why}")))?;
+    let read =
+        Read::of(intake).map_err(|why| mistake(format!("the submitted message cannot be put into it: {why}")))?;
     let common = Values::new(wish.variables.clone());
     let mut pinned = wish.clone();
     if let (Which::Named { version, .. }, Some(template)) = (&mut pinned.which, template) {
@@ -108,12 +109,17 @@ fn made(
         None => read.in_place(&library.in_place(tenant, values)),
     };
     let copies = match &wish.by_recipient {
-        None => vec![copy(intake, &pinned, intake.envelope.recipients.clone(), write(&common).map_err(Failed::AsWished)?)],
+        None => {
+            vec![copy(intake, &pinned, intake.envelope.recipients.clone(), write(&common).map_err(Failed::AsWished)?)]
+        }
         Some(own) => {
             let recipients = &intake.envelope.recipients;
             if recipients.len() > limits::TEMPLATE_COPIES_MAX {
                 let max = limits::TEMPLATE_COPIES_MAX;
-                return Err(Failed::Always(Mistake::new(&label, format!("more than {max} recipients with variables of their own"))));
+                return Err(Failed::Always(Mistake::new(
+                    &label,
+                    format!("more than {max} recipients with variables of their own"),
+                )));
             }
             let mut left = limits::TEMPLATE_COPIES_BYTES_MAX;
             let mut copies = Vec::with_capacity(recipients.len());

@@ -73,5 +73,7 @@ mod store_faults;
 mod store_model;
 #[path = "../stories.rs"]
 mod stories;
+#[path = "../templates.rs"]
+mod templates;
 #[path = "../ways.rs"]
 mod ways;

@@ -8,8 +8,8 @@ use super::mistake::Mistake;
 use super::source::{Content, Kind, Piece, Source, SubjectRule, Text};
 use super::variables::{Declared, Type};
 use crate::base::limits;
+use crate::base::name::Name;
 use crate::base::settings::nearest;
-use crate::model::name::Name;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
@@ -149,7 +149,9 @@ impl About<'_> {
                 ("kind", toml::Value::String(word)) if Kind::of_word(word).is_some() => {
                     source.kind = Kind::of_word(word).unwrap_or(Kind::Email);
                 }
-                ("kind", _) => wrong.push(self.wrong(key, "\"kind\" takes \"email\", \"layout\" or \"partial\"".into())),
+                ("kind", _) => {
+                    wrong.push(self.wrong(key, "\"kind\" takes \"email\", \"layout\" or \"partial\"".into()))
+                }
                 ("version", toml::Value::Integer(number)) if (1..=i64::from(i32::MAX)).contains(number) => {
                     source.version = u32::try_from(*number).unwrap_or(1);
                 }
@@ -184,7 +186,9 @@ impl About<'_> {
                     let of = if locale == "default" { Ok(None) } else { locale.parse().map(Some) };
                     match (of, value) {
                         (Ok(of), toml::Value::String(one)) => set(contents.entry(of).or_default(), piece, text(one)),
-                        (Ok(_), _) => wrong.push(self.wrong(word, format!("\"{word}\" takes a text for each language"))),
+                        (Ok(_), _) => {
+                            wrong.push(self.wrong(word, format!("\"{word}\" takes a text for each language")))
+                        }
                         (Err(why), _) => wrong.push(self.wrong(word, why.to_owned())),
                     }
                 }
@@ -249,5 +253,12 @@ pub(super) fn declared(name: &str, field: &dyn Fn(&str) -> Option<Json>) -> Resu
         },
     };
     let description = field("description").and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default();
-    Ok(Declared { name: name.to_owned(), kind, optional, default: typed("default")?, example: typed("example")?, description })
+    Ok(Declared {
+        name: name.to_owned(),
+        kind,
+        optional,
+        default: typed("default")?,
+        example: typed("example")?,
+        description,
+    })
 }

@@ -14,17 +14,84 @@ use std::sync::Arc;
 
 /// What may be written behind `|`.
 pub(super) const NAMES: [&str; 46] = [
-    "abs", "attr", "batch", "bool", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first",
-    "float", "groupby", "indent", "int", "items", "join", "last", "length", "lines", "list", "lower", "map", "max",
-    "min", "reject", "rejectattr", "replace", "reverse", "round", "safe", "select", "selectattr", "slice", "sort",
-    "split", "string", "sum", "title", "tojson", "trim", "truncate", "unique", "upper", "urlencode",
+    "abs",
+    "attr",
+    "batch",
+    "bool",
+    "capitalize",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "e",
+    "escape",
+    "first",
+    "float",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "lines",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "split",
+    "string",
+    "sum",
+    "title",
+    "tojson",
+    "trim",
+    "truncate",
+    "unique",
+    "upper",
+    "urlencode",
 ];
 
 /// What may be written behind `is`.
 pub(super) const TESTS: [&str; 28] = [
-    "boolean", "defined", "divisibleby", "endingwith", "eq", "equalto", "even", "false", "float", "ge",
-    "greaterthan", "gt", "in", "integer", "iterable", "le", "lessthan", "lt", "mapping", "ne", "none", "number", "odd",
-    "sequence", "startingwith", "string", "true", "undefined",
+    "boolean",
+    "defined",
+    "divisibleby",
+    "endingwith",
+    "eq",
+    "equalto",
+    "even",
+    "false",
+    "float",
+    "ge",
+    "greaterthan",
+    "gt",
+    "in",
+    "integer",
+    "iterable",
+    "le",
+    "lessthan",
+    "lt",
+    "mapping",
+    "ne",
+    "none",
+    "number",
+    "odd",
+    "sequence",
+    "startingwith",
+    "string",
+    "true",
+    "undefined",
 ];
 
 thread_local! {
@@ -190,9 +257,8 @@ pub(super) fn environment() -> Environment<'static> {
     add_tests(&mut environment);
     environment.add_function("range", minijinja::functions::range);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(
-        |name| if name.ends_with(":html") { AutoEscape::Html } else { AutoEscape::None },
-    );
+    environment
+        .set_auto_escape_callback(|name| if name.ends_with(":html") { AutoEscape::Html } else { AutoEscape::None });
     environment.set_formatter(write_value);
     environment.set_fuel(Some(limits::TEMPLATE_STEPS_MAX));
     environment.set_recursion_limit(limits::TEMPLATE_DEPTH_MAX);

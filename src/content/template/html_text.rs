@@ -102,9 +102,10 @@ fn decoded(text: &str) -> String {
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let end = rest.bytes().take(33).position(|b| b == b';').filter(|end| {
-            rest.as_bytes()[1..*end].iter().all(|b| b.is_ascii_alphanumeric() || *b == b'#') && *end > 1
-        });
+        let end =
+            rest.bytes().take(33).position(|b| b == b';').filter(|end| {
+                rest.as_bytes()[1..*end].iter().all(|b| b.is_ascii_alphanumeric() || *b == b'#') && *end > 1
+            });
         match end {
             Some(end) => {
                 add_html_token(&mut out, &rest.as_bytes()[..=end], false);

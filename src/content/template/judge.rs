@@ -289,7 +289,10 @@ impl Walk {
     /// Something is put together: in one expression only so often, and never to be kept as it is.
     fn grows(&mut self, line: u16, kept: Kept) -> Judgement {
         if kept == Kept::Yes {
-            return refused(line, "what +, * or ~ make is kept only behind a filter, like (a * b)|round or (a ~ b)|trim");
+            return refused(
+                line,
+                "what +, * or ~ make is kept only behind a filter, like (a * b)|round or (a ~ b)|trim",
+            );
         }
         self.growing += 1;
         match self.growing {
@@ -318,7 +321,10 @@ impl Walk {
             }
             CallType::Method(of, "cycle" | "changed") if is_loop(of) => {}
             CallType::Function(name) | CallType::Method(_, name) => {
-                return refused(line, format!("there is no function \"{name}\": only range(), super() and loop.cycle()"));
+                return refused(
+                    line,
+                    format!("there is no function \"{name}\": only range(), super() and loop.cycle()"),
+                );
             }
             _ => return refused(line, "only range(), super() and loop.cycle() can be called"),
         }

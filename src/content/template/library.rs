@@ -8,8 +8,8 @@ use super::mistake::Mistake;
 use super::source::{Kind, Piece, Source, Text};
 use crate::base::id::TemplateId;
 use crate::base::limits;
+use crate::base::name::Name;
 use crate::base::settings::nearest;
-use crate::model::name::Name;
 use arc_swap::{ArcSwap, Guard};
 use minijinja::Environment;
 use std::borrow::Cow;
@@ -164,9 +164,7 @@ impl Shelf {
     fn compile(&mut self, source: &Source, key: &str, piece: Piece, text: &Text) -> Result<Judged, Mistake> {
         let place = text.file.clone().unwrap_or_else(|| piece.word().to_owned());
         let at = |line: usize| Some(line + text.above);
-        let mistake = |fault: judge::Fault| {
-            Mistake::new(source.label(), fault.why).at(place.clone(), at(fault.line))
-        };
+        let mistake = |fault: judge::Fault| Mistake::new(source.label(), fault.why).at(place.clone(), at(fault.line));
         let prepared = judge::prepared(&text.text).map_err(mistake)?;
         let judged = judge::judge(&prepared).map_err(mistake)?;
         if let Some(extends) = judged.references.iter().find(|reference| reference.extends)
@@ -264,9 +262,10 @@ impl Shelf {
     /// With an example for everything it needs, it is rendered once before any mail is.
     fn check_examples(&self, version: &Version) -> Result<(), Mistake> {
         let source = &version.source;
-        let has_examples = source.variables.iter().all(|variable| {
-            variable.optional || variable.default.is_some() || variable.example.is_some()
-        });
+        let has_examples = source
+            .variables
+            .iter()
+            .all(|variable| variable.optional || variable.default.is_some() || variable.example.is_some());
         if source.kind != Kind::Email || source.variables.is_empty() || !has_examples {
             return Ok(());
         }
@@ -355,7 +354,8 @@ impl Library {
             let shelf: &mut Shelf = tenants.entry(template.tenant.clone()).or_insert_with(|| (*files).clone());
             let is_taken = shelf.entries.get(&template.name).is_some_and(|entry| entry.origin == Origin::File);
             if is_taken {
-                let mistake = Mistake::new(template.name.as_str(), "a template of this name is a file: the file's is used");
+                let mistake =
+                    Mistake::new(template.name.as_str(), "a template of this name is a file: the file's is used");
                 troubles.push(Trouble { tenant: template.tenant, mistake });
                 continue;
             }
@@ -387,7 +387,10 @@ impl Library {
             return Err(Mistake::new(name.as_str(), format!("there is no such template{hint}")));
         };
         if entry.kind != Kind::Email {
-            return Err(Mistake::new(name.as_str(), format!("it is a {}, and no mail is made of it", entry.kind.word())));
+            return Err(Mistake::new(
+                name.as_str(),
+                format!("it is a {}, and no mail is made of it", entry.kind.word()),
+            ));
         }
         let Some(number) = version.or(entry.active) else {
             return Err(Mistake::new(name.as_str(), "it has no active version"));
@@ -419,13 +422,15 @@ impl Library {
     /// that template or with others that name it.
     pub fn with(&self, tenant: &Name, source: Source) -> Result<Self, Vec<Mistake>> {
         let mut shelf = self.shelf(tenant).clone();
-        let before: HashSet<_> = shelf.entries.values().filter(|e| e.broken().is_some()).map(|e| e.name.clone()).collect();
+        let before: HashSet<_> =
+            shelf.entries.values().filter(|e| e.broken().is_some()).map(|e| e.name.clone()).collect();
         let (name, version) = (source.name.clone(), source.version);
         let origin = shelf.entries.get(&name).map_or(Origin::File, |entry| entry.origin.clone());
         shelf.forget(&name);
         shelf.enter(source, &origin, Some(version));
         let broken = shelf.settle();
-        let names_old = |mistake: &Mistake| before.iter().any(|old| mistake.template.split('@').next() == Some(old.as_str()));
+        let names_old =
+            |mistake: &Mistake| before.iter().any(|old| mistake.template.split('@').next() == Some(old.as_str()));
         let of_it = |mistake: &Mistake| mistake.template.split('@').next() == Some(name.as_str());
         let new: Vec<_> = broken.into_iter().filter(|mistake| of_it(mistake) || !names_old(mistake)).collect();
         if !new.is_empty() {

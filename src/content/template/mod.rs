@@ -16,6 +16,7 @@ mod render;
 pub mod settings;
 mod source;
 mod variables;
+mod written;
 
 pub use files::{File, Folder, read as read_folder};
 pub use html_text::html_to_text;
@@ -25,6 +26,7 @@ pub use mistake::Mistake;
 pub use render::{Asked, InPlace, Part, Rendered, Submitted};
 pub use source::{Content, Kind, Piece, Source, SubjectRule, Text};
 pub use variables::{Account, Declared, Type, Values};
+pub use written::Wrong;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use super::mistake::Mistake;
 use super::source::{Content, Piece, SubjectRule};
 use super::variables::{Account, Context, Values, missing};
 use crate::base::limits;
-use crate::model::name::Name;
+use crate::base::name::Name;
 use minijinja::value::Value;
 use minijinja::{Error, ErrorKind};
 use std::error::Error as _;
@@ -105,11 +105,8 @@ impl<'a> Template<'a> {
     pub(super) fn render_examples(&self) -> Result<(), Mistake> {
         let examples = self.source.variables.iter().filter_map(|v| Some((v.name.clone(), v.example.clone()?)));
         let values = Values::new(examples.collect());
-        let submitted = Submitted {
-            subject: None,
-            html: Some("<p>body_html</p>".to_owned()),
-            text: Some("body_text".to_owned()),
-        };
+        let submitted =
+            Submitted { subject: None, html: Some("<p>body_html</p>".to_owned()), text: Some("body_text".to_owned()) };
         for (locale, _) in &self.source.contents {
             self.render(&Asked { locale: locale.as_ref(), values: &values, submitted: &submitted })?;
         }
@@ -242,10 +239,8 @@ impl InPlace<'_> {
 
     /// Variables that none of these texts uses.
     pub fn account(&self, texts: &[&str]) -> Account {
-        let judged: Vec<_> = texts
-            .iter()
-            .filter_map(|text| judge::prepared(text).and_then(|text| judge::judge(&text)).ok())
-            .collect();
+        let judged: Vec<_> =
+            texts.iter().filter_map(|text| judge::prepared(text).and_then(|text| judge::judge(&text)).ok()).collect();
         let used = |name: &str| judged.iter().any(|j| j.variables.iter().any(|(used, _)| used == name));
         let needed = judged.iter().flat_map(|judged| {
             judged.variables.iter().map(|(name, _)| name.as_str()).filter(|name| !judged.asked.contains(*name))
@@ -302,9 +297,10 @@ fn explain(error: &Error, shelf: &Shelf, label: &str, word: &str, values: &Value
                 near
             }
         }
-        ErrorKind::OutOfFuel => {
-            Mistake::new(label, format!("it takes more than {} steps: is there an endless loop?", limits::TEMPLATE_STEPS_MAX))
-        }
+        ErrorKind::OutOfFuel => Mistake::new(
+            label,
+            format!("it takes more than {} steps: is there an endless loop?", limits::TEMPLATE_STEPS_MAX),
+        ),
         ErrorKind::WriteFailure => {
             Mistake::new(label, format!("it makes more than {} bytes", limits::TEMPLATE_OUTPUT_BYTES_MAX))
         }
@@ -325,7 +321,8 @@ fn one_line(text: &str, values: &Values) -> Result<String, Mistake> {
     let line = text.trim();
     if line.contains(['\r', '\n', '\0']) {
         let mistake = match values.line_ender() {
-            Some(name) => Mistake::new("", format!("variable \"{name}\" has a line end in it, and stands in a header")).about(name),
+            Some(name) => Mistake::new("", format!("variable \"{name}\" has a line end in it, and stands in a header"))
+                .about(name),
             None => Mistake::new("", "it has more than one line"),
         };
         return Err(mistake.at(Piece::Subject.word(), None));

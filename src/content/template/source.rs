@@ -2,7 +2,7 @@
 
 use super::locale::Locale;
 use super::variables::Declared;
-use crate::model::name::Name;
+use crate::base::name::Name;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {

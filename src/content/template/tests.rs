@@ -1,6 +1,6 @@
 use super::*;
 use crate::base::limits;
-use crate::model::name::Name;
+use crate::base::name::Name;
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
@@ -37,7 +37,12 @@ fn built(sources: Vec<Source>) -> Result<Library, String> {
     Library::build(sources, Vec::new()).map(|(library, _)| library).map_err(lines)
 }
 
-fn rendered_with(library: &Library, locale: Option<&str>, values: &Values, submitted: &Submitted) -> Result<Rendered, String> {
+fn rendered_with(
+    library: &Library,
+    locale: Option<&str>,
+    values: &Values,
+    submitted: &Submitted,
+) -> Result<Rendered, String> {
     let locale = locale.map(|locale| locale.parse().unwrap());
     let template = library.find(&Name::default_tenant(), &name("t"), None).map_err(|why| why.to_string())?;
     template.render(&Asked { locale: locale.as_ref(), values, submitted }).map_err(|why| why.to_string())
@@ -55,7 +60,10 @@ fn made(text: &str, given: Json) -> Result<String, String> {
 fn values_are_filled_in_and_escaped() {
     let given = json!({ "name": "<b>\"Ada\" & 'Co'</b>", "a": { "b": 7 }, "list": [1, 2], "yes": true, "none": null });
     assert_eq!(made("{{name}}", given.clone()).unwrap(), "&lt;b&gt;&quot;Ada&quot; &amp; &#39;Co&#39;&lt;/b&gt;");
-    assert_eq!(made("{{ a.b }}{% for x in list %},{{x}}{% endfor %}{% if yes %}!{% endif %}{{none}}", given).unwrap(), "7,1,2!");
+    assert_eq!(
+        made("{{ a.b }}{% for x in list %},{{x}}{% endfor %}{% if yes %}!{% endif %}{{none}}", given).unwrap(),
+        "7,1,2!"
+    );
     assert_eq!(made("{{ x|safe }}", json!({ "x": "<i>" })).unwrap(), "<i>");
     assert_eq!(made("@media x{#a{b:c}} {# gone #}{{ x }}", json!({ "x": 1 })).unwrap(), "@media x{#a{b:c}} 1");
     let text = source("t", Kind::Email, &[(Piece::Text, "{{ x }}")]);
@@ -64,9 +72,14 @@ fn values_are_filled_in_and_escaped() {
 
 #[test]
 fn what_is_missing_is_named_with_its_line() {
-    assert_eq!(made("\n\n{{ nmae }}", json!({ "name": 1 })).unwrap_err(),
-        "template t@1, html line 3: variable \"nmae\" is missing; did you mean it by \"name\"?");
-    assert_eq!(made("{{ a.c.d }}", json!({ "a": {} })).unwrap_err(), "template t@1, html line 1: variable \"a.c.d\" is missing");
+    assert_eq!(
+        made("\n\n{{ nmae }}", json!({ "name": 1 })).unwrap_err(),
+        "template t@1, html line 3: variable \"nmae\" is missing; did you mean it by \"name\"?"
+    );
+    assert_eq!(
+        made("{{ a.c.d }}", json!({ "a": {} })).unwrap_err(),
+        "template t@1, html line 1: variable \"a.c.d\" is missing"
+    );
     assert_eq!(made("{{ x|default('-') }}{% if y is defined %}{{ y }}{% endif %}", json!({})).unwrap(), "-");
     let library = built(vec![html("{{ a }}{{ b|default(1) }}{% for c in d %}{{ c }}{% endfor %}")]).unwrap();
     let template = library.find(&Name::default_tenant(), &name("t"), None).unwrap();
@@ -137,18 +150,25 @@ fn no_template_runs_on_or_fills_the_memory() {
 
 #[test]
 fn layouts_and_partials_are_found_in_the_language_and_the_kind_of_text() {
-    let mut mail = source("t", Kind::Email, &[
-        (Piece::Subject, "Hi"),
-        (Piece::Html, "{% extends 'page' %}{% block body %}{{ x }}{{ super() }}{% include 'sign' %}{% endblock %}"),
-        (Piece::Text, "{{ x }} {% include 'sign' %}"),
-    ]);
-    mail.contents.push((Some("de".parse().unwrap()), Content {
-        text: Some(Text::new("{{ x }} auf deutsch {% include 'sign' %}")), ..Content::default()
-    }));
-    mail.contents.push((Some("de-at".parse().unwrap()), Content { subject: Some(Text::new("Servus")), ..Content::default() }));
+    let mut mail = source(
+        "t",
+        Kind::Email,
+        &[
+            (Piece::Subject, "Hi"),
+            (Piece::Html, "{% extends 'page' %}{% block body %}{{ x }}{{ super() }}{% include 'sign' %}{% endblock %}"),
+            (Piece::Text, "{{ x }} {% include 'sign' %}"),
+        ],
+    );
+    mail.contents.push((
+        Some("de".parse().unwrap()),
+        Content { text: Some(Text::new("{{ x }} auf deutsch {% include 'sign' %}")), ..Content::default() },
+    ));
+    mail.contents
+        .push((Some("de-at".parse().unwrap()), Content { subject: Some(Text::new("Servus")), ..Content::default() }));
     let page = source("page", Kind::Layout, &[(Piece::Html, "<body>{% block body %}<p>old{% endblock %}</body>")]);
     let mut sign = source("sign", Kind::Partial, &[(Piece::Html, "<i>{{ x }}</i>"), (Piece::Text, "-- us")]);
-    sign.contents.push((Some("de".parse().unwrap()), Content { text: Some(Text::new("-- wir")), ..Content::default() }));
+    sign.contents
+        .push((Some("de".parse().unwrap()), Content { text: Some(Text::new("-- wir")), ..Content::default() }));
     let library = built(vec![mail, page, sign]).unwrap();
     let render = |locale| rendered_with(&library, locale, &values(json!({ "x": "<" })), &Submitted::default()).unwrap();
     let english = render(None);
@@ -172,7 +192,12 @@ fn a_circle_of_templates_ends() {
 #[test]
 fn declared_variables_have_types_defaults_and_examples() {
     let declared = |kind, optional, default: Option<Json>| Declared {
-        name: "v".into(), kind, optional, default, example: None, description: String::new(),
+        name: "v".into(),
+        kind,
+        optional,
+        default,
+        example: None,
+        description: String::new(),
     };
     for (kind, given, shown) in [
         (Type::Number, json!("12.5"), Some("12.5")),
@@ -194,15 +219,18 @@ fn declared_variables_have_types_defaults_and_examples() {
             None => assert!(said.unwrap_err().contains("variable \"v\" takes a"), "{given}"),
         }
     }
-    let optional = Source { variables: vec![declared(Type::Text, true, None)], ..html("[{{ v }}{% if v %}x{% endif %}]") };
+    let optional =
+        Source { variables: vec![declared(Type::Text, true, None)], ..html("[{{ v }}{% if v %}x{% endif %}]") };
     assert_eq!(rendered(optional, json!({})).unwrap().html.unwrap(), "[]");
     let default = Source { variables: vec![declared(Type::Number, false, Some(json!(7)))], ..html("{{ v }}") };
     assert_eq!(rendered(default, json!({})).unwrap().html.unwrap(), "7");
     let needed = Source { variables: vec![declared(Type::Number, false, None)], ..html("{{ v }}") };
     assert!(rendered(needed, json!({})).unwrap_err().contains("variable \"v\" is missing"));
     let undeclared = Source { variables: vec![declared(Type::Number, false, None)], ..html("\n{{ w }}") };
-    assert_eq!(built(vec![undeclared]).err().unwrap(),
-        "template t@1, html line 2: variable \"w\" is not declared; did you mean \"v\"?");
+    assert_eq!(
+        built(vec![undeclared]).err().unwrap(),
+        "template t@1, html line 2: variable \"w\" is not declared; did you mean \"v\"?"
+    );
     // With an example for all, a mistake is found before the first mail.
     let example = Declared { example: Some(json!([1])), ..declared(Type::List, false, None) };
     let broken = Source { variables: vec![example], ..html("{{ v.name }}") };
@@ -213,17 +241,26 @@ fn declared_variables_have_types_defaults_and_examples() {
 fn submitted_parts_stand_in_the_template() {
     let library = built(vec![html("<div>{{ body_html }}</div>{{ body_text }}|{{ subject }}")]).unwrap();
     let submitted = |html: Option<&str>, text: Option<&str>, subject: Option<&str>| Submitted {
-        html: html.map(str::to_owned), text: text.map(str::to_owned), subject: subject.map(str::to_owned),
+        html: html.map(str::to_owned),
+        text: text.map(str::to_owned),
+        subject: subject.map(str::to_owned),
     };
     let made = |submitted: Submitted| rendered_with(&library, None, &values(json!({})), &submitted).unwrap();
     let both = made(submitted(Some("<p>{{ x }}&amp;"), Some("a<b"), Some("Given {{ y }}")));
-    assert_eq!(both.html.unwrap(), "<div><p>{{ x }}&amp;</div>a&lt;b|Given {{ y }}", "what was submitted is no template");
+    assert_eq!(
+        both.html.unwrap(),
+        "<div><p>{{ x }}&amp;</div>a&lt;b|Given {{ y }}",
+        "what was submitted is no template"
+    );
     assert_eq!(both.subject, "Given {{ y }}");
-    assert_eq!(made(submitted(None, Some("a\r\nb\r\n\r\n<c>"), Some("  "))).html.unwrap(),
-        "<div><p>a<br>\nb</p>\n<p>&lt;c&gt;</p>\n</div>a\r\nb\r\n\r\n&lt;c&gt;|Hello");
+    assert_eq!(
+        made(submitted(None, Some("a\r\nb\r\n\r\n<c>"), Some("  "))).html.unwrap(),
+        "<div><p>a<br>\nb</p>\n<p>&lt;c&gt;</p>\n</div>a\r\nb\r\n\r\n&lt;c&gt;|Hello"
+    );
     let authoritative = Source { subject_rule: SubjectRule::Template, ..html("x") };
     let library = built(vec![authoritative]).unwrap();
-    let subject = rendered_with(&library, None, &values(json!({})), &submitted(None, None, Some("mine"))).unwrap().subject;
+    let subject =
+        rendered_with(&library, None, &values(json!({})), &submitted(None, None, Some("mine"))).unwrap().subject;
     assert_eq!(subject, "Hello");
 }
 
@@ -244,12 +281,21 @@ fn html_reads_as_text() {
     for (html, text) in [
         ("<p>Hello&nbsp;<b>you</b>,</p><p>how   are\nyou?</p>", "Hello you,\n\nhow are you?\n"),
         ("<h1>Title</h1><h3>Less</h3>Text", "Title\n=====\n\nLess\n\nText\n"),
-        ("<ul><li>one<li><p>two</p><ol start=3><li>a</li><li>b</li></ol></ul>after", "- one\n- two\n\n  3. a\n  4. b\n\nafter\n"),
+        (
+            "<ul><li>one<li><p>two</p><ol start=3><li>a</li><li>b</li></ol></ul>after",
+            "- one\n- two\n\n  3. a\n  4. b\n\nafter\n",
+        ),
         ("<a href=\"https://example.net/?a=1&amp;b=2\">here</a>", "here (https://example.net/?a=1&b=2)\n"),
-        ("<a href='https://example.net/'>example.net</a> <a href=mailto:a@b.example>a@b.example</a>", "example.net a@b.example\n"),
+        (
+            "<a href='https://example.net/'>example.net</a> <a href=mailto:a@b.example>a@b.example</a>",
+            "example.net a@b.example\n",
+        ),
         ("<a href=\"https://x.example\"><img alt=\"Our  logo\" src=x></a>", "Our logo (https://x.example)\n"),
         ("<a href=\"https://x.example\"><img src=x></a>", "https://x.example\n"),
-        ("<table><tr><th>Item</th><th>Price</th></tr><tr><td>Tea</td><td>3 &euro;</td></tr></table>", "Item | Price\nTea | 3 \u{20ac}\n"),
+        (
+            "<table><tr><th>Item</th><th>Price</th></tr><tr><td>Tea</td><td>3 &euro;</td></tr></table>",
+            "Item | Price\nTea | 3 \u{20ac}\n",
+        ),
         ("a<br>b<br/><br>c<hr>d", "a\nb\n\nc\n\n----------\n\nd\n"),
         ("<style>p{}</style><!-- x > y --><script>if (a<b) {}</script><title>T</title>x", "x\n"),
         ("<div style=\"display: none\"><div>pre</div>header</div>x", "x\n"),
@@ -264,19 +310,39 @@ fn html_reads_as_text() {
 
 #[test]
 fn folders_are_read_with_the_place_of_each_mistake() {
-    let file = |name: &str, text: &str| File { name: name.into(), path: format!("templates/t/{name}"), text: text.into() };
+    let file =
+        |name: &str, text: &str| File { name: name.into(), path: format!("templates/t/{name}"), text: text.into() };
     let folder = |files: Vec<File>| Folder { name: "t".into(), path: "templates/t".into(), files };
     let about = "version = 3\nauthoritative = true\nsubject = { default = \"Hi {{ who }}\", de = \"Servus\" }\n\
         [variables]\nwho = \"text\"\n[variables.price]\ntype = \"number\"\nexample = 3\noptional = true\n";
-    let good = read_folder(&folder(vec![file("template.toml", about), file("html.j2", "{{ who }}"), file("text.de-AT.txt", "x")]));
+    let good = read_folder(&folder(vec![
+        file("template.toml", about),
+        file("html.j2", "{{ who }}"),
+        file("text.de-AT.txt", "x"),
+    ]));
     let source = good.unwrap();
-    assert_eq!((source.version, source.subject_rule, source.variables.len(), source.contents.len()), (3, SubjectRule::Template, 2, 3));
+    assert_eq!(
+        (source.version, source.subject_rule, source.variables.len(), source.contents.len()),
+        (3, SubjectRule::Template, 2, 3)
+    );
     for (about, html, line) in [
-        ("version = 3\nauthoritative = 7", "html", "templates/t/template.toml:2: error: \"authoritative\" takes true or false"),
+        (
+            "version = 3\nauthoritative = 7",
+            "html",
+            "templates/t/template.toml:2: error: \"authoritative\" takes true or false",
+        ),
         ("verson = 3", "html", "templates/t/template.toml:1: error: unknown key \"verson\": did you mean \"version\"?"),
         ("a = [", "html", "templates/t/template.toml:1: error:"),
-        ("[variables]\nx = \"money\"", "html", "templates/t/template.toml:2: error: the type of variable \"x\" is one of text"),
-        ("", "htlm", "templates/t/htlm: error: a template has template.toml, subject, preheader, html and text; did you mean \"html\"?"),
+        (
+            "[variables]\nx = \"money\"",
+            "html",
+            "templates/t/template.toml:2: error: the type of variable \"x\" is one of text",
+        ),
+        (
+            "",
+            "htlm",
+            "templates/t/htlm: error: a template has template.toml, subject, preheader, html and text; did you mean \"html\"?",
+        ),
         ("", "html.english!", "templates/t/html.english!: error: a locale is"),
         ("", "subject", "templates/t: error: there is neither"),
         ("", "html.de", "templates/t: error: html or text without a language is missing"),

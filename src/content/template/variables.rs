@@ -192,7 +192,8 @@ impl Context {
             let name = &variable.name;
             let value = match values.get(name).filter(|value| !(value.is_null() && variable.optional)) {
                 Some(given) => variable.kind.take(given).ok_or_else(|| {
-                    let why = format!("variable \"{name}\" takes a {}, and got {}", variable.kind.word(), kind_of(given));
+                    let why =
+                        format!("variable \"{name}\" takes a {}, and got {}", variable.kind.word(), kind_of(given));
                     Mistake::new(template, why).about(name)
                 })?,
                 None => match (&variable.default, variable.optional) {

@@ -8,6 +8,7 @@ mod explain;
 mod fields;
 mod list;
 mod queue;
+mod templates;
 
 use super::destinations::{Stand, Steer};
 use super::error::{ApiError, Kind};
@@ -16,6 +17,7 @@ use super::happenings::StoreRefused;
 use super::router::Context;
 use crate::base::limits;
 use crate::base::observe::Happening;
+use crate::content::template;
 use crate::queue::ledger::Ledger;
 use crate::store::StoreError;
 use axum::Router;
@@ -26,6 +28,7 @@ use std::sync::{Arc, OnceLock};
 /// The queue, and those who know and steer what is done with it.
 pub struct Queue {
     pub ledger: Arc<Ledger>,
+    pub templates: Arc<template::Handle>,
     pub explain: Explain,
     /// What is done about destinations; none while nothing is delivered.
     pub stand: Option<Stand>,
@@ -69,4 +72,5 @@ pub(super) fn routes() -> Router<Context> {
         .route("/api/v1/queue/destinations/{destination}/resume", post(destinations::resume))
         .route("/api/v1/queue/destinations/{destination}/rate", post(destinations::rate))
         .layer(DefaultBodyLimit::max(limits::API_BODY_BYTES_MAX))
+        .merge(templates::routes())
 }
