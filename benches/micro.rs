@@ -17,9 +17,11 @@ use gatepost::base::secret::Secret;
 use gatepost::config::{Environment, load::load_text};
 use gatepost::content::token::{Head, Keyring, LeadsTo, MacKey};
 use gatepost::content::rewrite::{Clicks, PixelPlace, Plan, Target, rewrite};
+use gatepost::content::template::{Asked, Content, Kind, Library, Source, SubjectRule, Submitted, Text, Values};
 use gatepost::deliver::outcome::{self, Phase, Replies};
 use gatepost::mail::address::Address;
 use gatepost::mail::address_list::addresses;
+use gatepost::mail::compose;
 use gatepost::mail::envelope::{MailParams, Recipient, ReversePath};
 use gatepost::mail::header::Header;
 use gatepost::mail::received::{Hop, Protocol};
@@ -28,6 +30,7 @@ use gatepost::model::message::Form;
 use gatepost::proof::{self, BodyHash, PrivateKey, SigningKey};
 use gatepost::model::suppression::index::Index;
 use gatepost::policy::return_path::{ReturnPaths, Returned};
+use gatepost::model::name::Name;
 use gatepost::smtp::dialogue::capabilities::Capabilities;
 use gatepost::smtp::dialogue::response::Responses;
 use gatepost::smtp::dialogue::transaction::{self, Answer, Haste, Mail, Next, Transaction};
@@ -322,4 +325,43 @@ fn soft(pieces: &[Vec<u8>]) -> Vec<u8> {
         }
     }
     line.strip_suffix(b"=\r\n").map(<[u8]>::to_vec).unwrap_or(line)
+}
+/// A newsletter of 10 KB: rendered by a compiled template, and written as a message in lines of ASCII.
+#[divan::bench]
+fn render_a_newsletter(bencher: Bencher) {
+    let row = "<tr><td style=\"padding:4px\"><a href=\"{{ item.link }}\">{{ item.name }}</a></td><td>{{ item.price }}</td></tr>\n";
+    let filler =
+        "<p style=\"margin:0 0 16px\">Some words of a newsletter, as long as they are written these days.</p>\n";
+    let table = format!("<table>{{% for item in items %}}{row}{{% endfor %}}</table>");
+    let html = format!("<html><body><h1>Hello {{{{ name }}}}</h1>{}{table}</body></html>", filler.repeat(85));
+    let text = "Hello {{ name }}\n\n{% for item in items %}{{ item.name }}: {{ item.price }}\n{% endfor %}";
+    let content = Content {
+        subject: Some(Text::new("News for {{ name }}")),
+        html: Some(Text::new(html)),
+        text: Some(Text::new(text)),
+        ..Content::default()
+    };
+    let source = Source {
+        name: "news".parse().unwrap(),
+        kind: Kind::Email,
+        version: 1,
+        subject_rule: SubjectRule::Submitted,
+        variables: Vec::new(),
+        contents: vec![(None, content)],
+    };
+    let library = Library::build(vec![source], Vec::new()).unwrap_or_else(|wrong| panic!("{wrong:?}")).0;
+    let item = serde_json::json!({ "name": "Tea & more", "link": "https://shop.example/?a=1&b=2", "price": 3.5 });
+    let given = serde_json::json!({ "name": "Ada", "items": vec![item; 12] });
+    let values = Values::new(given.as_object().unwrap().clone());
+    let (tenant, name, submitted) = (Name::default_tenant(), "news".parse().unwrap(), Submitted::default());
+    let boundary = "=_0123456789abcdef0123456789abcd";
+    bencher.counter(BytesCount::new(10_000_usize)).bench_local(|| {
+        let template = library.find(black_box(&tenant), &name, None).unwrap();
+        let made = template.render(&Asked { locale: None, values: &values, submitted: &submitted }).unwrap();
+        let mut out = Vec::with_capacity(16 << 10);
+        out.extend_from_slice(compose::unstructured("Subject", &made.subject).as_bytes());
+        let body = compose::Body { text: Some(&made.text), html: made.html.as_deref(), ..compose::Body::default() };
+        body.write(&mut out, || boundary.to_owned());
+        out
+    });
 }

@@ -15,6 +15,8 @@ mod routes;
 mod submission;
 #[path = "pipelines/suppressed.rs"]
 mod suppressed;
+#[path = "pipelines/templates.rs"]
+mod templates;
 
 use crate::stores::Fresh;
 use arc_swap::ArcSwap;

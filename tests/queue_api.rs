@@ -156,6 +156,7 @@ fn context(ledger: &Arc<Ledger>, orders: &Arc<Mutex<Vec<(String, Order)>>>) -> C
     };
     let heard = orders.clone();
     let queue = Queue {
+        templates: Arc::default(),
         ledger: ledger.clone(),
         explain: Arc::new(|question| {
             let explanation = Explanation {

@@ -37,5 +37,7 @@ mod secrets;
 mod statements;
 #[path = "store_both/steering.rs"]
 mod steering;
+#[path = "store_both/templates.rs"]
+mod templates;
 #[path = "store_both/waiting.rs"]
 mod waiting;

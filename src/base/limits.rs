@@ -678,6 +678,48 @@ pub const STEERINGS_KEPT: Duration = Duration::from_secs(24 * 3_600);
 /// How often a worker that waits for its turn looks whether something has changed.
 pub const TURN_LOOK_EVERY: Duration = Duration::from_secs(1);
 
+// --- templates ----------------------------------------------------------------------------------
+
+/// One text of a template, and all texts of one version: a newsletter's HTML has about 100 KB.
+pub const TEMPLATE_BYTES_MAX: usize = 256 << 10;
+pub const TEMPLATE_SOURCE_BYTES_MAX: usize = 1 << 20;
+/// Steps of the engine for one text: a table of a thousand rows takes about 20,000.
+pub const TEMPLATE_STEPS_MAX: u64 = 100_000;
+/// How deep templates include and extend each other.
+pub const TEMPLATE_DEPTH_MAX: usize = 40;
+/// Bytes that the filters of one text may go through, about 20 ms of work; and of one value that a filter makes.
+pub const TEMPLATE_WORK_BYTES_MAX: usize = 32 << 20;
+pub const TEMPLATE_VALUE_BYTES_MAX: usize = 1 << 20;
+/// Operators that make longer values in one expression, and the words and signs of one tag: each is a level
+/// of the tree that is walked.
+pub const TEMPLATE_GROWING_MAX: usize = 20;
+pub const TEMPLATE_TAG_WORDS_MAX: usize = 500;
+/// Bytes of one text that comes out, submitted parts included.
+pub const TEMPLATE_OUTPUT_BYTES_MAX: usize = 16 << 20;
+/// Bytes of all copies of one message that its template made: they are committed together.
+pub const TEMPLATE_COPIES_BYTES_MAX: usize = 64 << 20;
+/// Copies of one message, one for each recipient.
+pub const TEMPLATE_COPIES_MAX: usize = 1_000;
+/// What is said of a mistake: it has to fit a reply line.
+pub const TEMPLATE_MISTAKE_BYTES_MAX: usize = 400;
+/// Templates in a folder, and of one organisation; files of one template.
+pub const TEMPLATES_MAX: usize = 2_000;
+pub const TEMPLATE_FILES_MAX: usize = 200;
+/// Versions of one template that are kept ready, the newest: older ones can be made active again.
+pub const TEMPLATE_VERSIONS_READY: i64 = 20;
+/// Rows of versions read at once: each may be a megabyte.
+pub const TEMPLATE_PAGE_ROWS: i64 = 20;
+/// Words of one search.
+pub const SEARCH_WORDS_MAX: usize = 10;
+/// Bytes of words that a template is found by.
+pub const SEARCH_TEXT_BYTES_MAX: usize = 64 << 10;
+/// How often it is written down how often templates were used.
+pub const TEMPLATE_USES_EVERY: Duration = Duration::from_secs(5);
+/// A subject that a template makes: beyond it no reader shows it.
+pub const TEMPLATE_SUBJECT_BYTES_MAX: usize = 2_000;
+/// Bytes of a body of the API that holds templates.
+pub const API_TEMPLATE_BODY_BYTES_MAX: usize = 2 << 20;
+
 // --- metrics ------------------------------------------------------------------------------------
 
 /// How often samples of histograms are folded into buckets when nobody scrapes: what waits grows

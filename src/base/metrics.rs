@@ -55,6 +55,9 @@ declare! {
     gauge Count DESTINATIONS_SUSPENDED = "destinations_suspended": "Destinations that an operator has suspended.";
     counter Count DESTINATIONS_STEERED = "destinations_steered_total": "Orders of operators about destinations, by which.";
     counter Count SITES_DOWN = "sites_down_total": "Times that no host of a destination could be reached.";
+    counter Count TEMPLATES_RENDERED = "templates_rendered_total": "Messages that a template made.";
+    counter Count TEMPLATE_FAILURES = "template_failures_total": "Messages that a template could not make, by what became of them instead.";
+    histogram Seconds TEMPLATE_SECONDS = "template_seconds": "Time to make a message of a template, with all its copies.";
     gauge Bytes BODY_MEMORY = "smtp_body_bytes": "Memory taken by bodies that are being received.";
     gauge Count LIMIT_BUCKETS = "limit_buckets": "Limits of which something is spent, as counted every few seconds.";
     counter Count LIMITS_REACHED = "limits_reached_total": "Mail put off by a limit, by scope and unit.";

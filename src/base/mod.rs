@@ -7,6 +7,7 @@ pub mod gcra;
 pub mod id;
 pub mod limits;
 pub mod metrics;
+pub mod name;
 pub mod observe;
 pub mod password;
 pub mod pem;

@@ -24,6 +24,7 @@ pub fn run(origin: &Origin) -> Result<(), Failure> {
         look_at_certificate(&config, &loaded, &mut findings, &mut seen);
         look_at_named_certificates(&config, &loaded, &mut findings, &mut seen);
         look_at_zone(&config, &loaded, &mut findings, &mut seen);
+        look_at_templates(&config, origin, &loaded, &mut findings, &mut seen);
         look_at_dkim_keys(&config, &loaded, &mut findings, &mut seen);
         look_at_identity(&config, &loaded, &mut findings);
         look_at_store(&config, &loaded, &mut findings, &mut seen)?;
@@ -95,6 +96,25 @@ fn look_at_zone(config: &Config, loaded: &Loaded, findings: &mut Vec<Finding>, s
         Err(bad) => {
             let place = loaded.source.place("dns.zone_file");
             findings.extend(bad.lines().map(|line| Finding::error(place, line)));
+        }
+    }
+}
+
+/// The folder's templates, compiled and tried with their examples as a daemon would.
+fn look_at_templates(
+    config: &Config,
+    origin: &Origin,
+    loaded: &Loaded,
+    findings: &mut Vec<Finding>,
+    seen: &mut Vec<String>,
+) {
+    let Some(folder) = daemon::templates_folder(config, origin) else { return };
+    match daemon::read_templates(config, origin) {
+        Ok(templates) => seen.push(format!("{} templates in {}", templates.len(), folder.display())),
+        Err(lines) => {
+            let named = loaded.source.is_given("templates.directory");
+            let place = named.then(|| loaded.source.place("templates.directory"));
+            findings.extend(lines.into_iter().map(|line| Finding::error(place, line)));
         }
     }
 }

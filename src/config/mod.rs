@@ -21,7 +21,7 @@ use crate::model::{
     credential::Credential, destination::Destination, domain::Domain, mailbox::Mailbox, relay::Relay, route::Route,
     source::Source, stream::Stream, tenant::TenantLimits,
 };
-use crate::{certs, dns, http, queue, smtpd, store};
+use crate::{certs, content, dns, http, queue, smtpd, store};
 use std::path::{Path, PathBuf};
 
 /// Where a configuration comes from.
@@ -81,6 +81,8 @@ settings! {
         live dns: dns::settings::Settings = section(),
         /// How mail is delivered, and tried again.
         live delivery: queue::settings::Settings = section(),
+        /// Templates that are files.
+        live templates: content::template::settings::Settings = section(),
         /// Smarthosts.
         live relay: Vec<Relay> = default(Vec::new()),
         /// Addresses of ours that mail leaves from.

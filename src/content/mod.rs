@@ -6,5 +6,6 @@ pub mod personal;
 pub mod rewrite;
 pub mod slot;
 mod text_links;
+pub mod template;
 pub mod token;
 pub mod unsubscribe;

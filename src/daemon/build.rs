@@ -6,7 +6,7 @@ use super::master_key::{self, Provenance};
 use super::privilege::Identity;
 use super::quickstart;
 use super::sockets::Sockets;
-use super::{NotStarted, doors};
+use super::{NotStarted, doors, templates};
 use crate::base::clock::Clock;
 use crate::base::observe::{self, Format, LogFile};
 use crate::base::random::Random;
@@ -14,6 +14,7 @@ use crate::base::secret::Secret;
 use crate::certs;
 use crate::config::server::{Log, Server};
 use crate::config::{Config, Origin};
+use crate::content::template::Source;
 use crate::deliver::outcome::Replies;
 use crate::store::dialect::Location;
 use crate::store::open::Opening;
@@ -38,6 +39,8 @@ pub(super) struct Prepared {
     pub key_provenance: Provenance,
     /// What remote servers' answers mean.
     pub replies: Arc<Replies>,
+    /// The templates of the folder.
+    pub templates: Vec<Source>,
     /// The quickstart's login.
     pub password: Option<quickstart::Password>,
     _possession: Possession,
@@ -61,6 +64,7 @@ pub(super) fn prepare(origin: Origin, mut config: Config, warnings: &[String]) -
         master_key::read_or_make(config.server.master_key.as_ref(), &config.server.data_dir, &Random::System)?;
     let replies = Replies::open(config.delivery.replies.as_deref())
         .map_err(|why| NotStarted::misconfigured(format!("delivery.replies cannot be used: {why}")))?;
+    let templates = templates::read(&config, &origin).map_err(|why| NotStarted::misconfigured(why.join("\n")))?;
     let password = match origin {
         Origin::Quickstart => Some(quickstart::add_login(&mut config, &Random::System)?),
         Origin::File(_) => None,
@@ -74,6 +78,7 @@ pub(super) fn prepare(origin: Origin, mut config: Config, warnings: &[String]) -
         master_key,
         key_provenance,
         replies,
+        templates,
         password,
         _possession: possession,
     })

@@ -1,8 +1,9 @@
-//! Keeps the directory true: assembled at start, again at each reload, and whenever another node or the
+//! Keeps the directory and the templates true: assembled at start, again at each reload, and whenever another node or the
 //! API moved the version in the store, which is looked at every second.
 
 use super::house::House;
 use super::keyring::Keys;
+use super::templates;
 use crate::base::id;
 use crate::base::limits;
 use crate::base::random::Random;
@@ -16,12 +17,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
+/// What the store has of both.
+#[derive(Default)]
+struct Rows {
+    directory: DirectoryRows,
+    templates: templates::Rows,
+}
+
 pub struct Keeper {
     house: Arc<House>,
     store: Arc<Store>,
     keys: Arc<Keys>,
     /// As last read: what a reload goes by while the store is down.
-    rows: Mutex<DirectoryRows>,
+    rows: Mutex<Rows>,
 }
 
 impl Keeper {
@@ -59,16 +67,18 @@ impl Keeper {
     async fn try_refresh(&self) -> Result<(), StoreError> {
         let running = self.house.running.load_full();
         self.enter_tenants(&running.config).await?;
-        let read = self.store.directory_rows().await?;
-        // Behind the version, which moves for a new key too: one that comes now moves it again.
+        // The directory's version is read first: what changes meanwhile is read again.
+        let directory = self.store.directory_rows().await?;
         self.keys.refresh().await?;
+        let (templates, versions) = self.store.ready_templates().await?;
+        let read = Rows { directory, templates: templates::Rows { templates, versions } };
         let mut rows = self.rows.lock().await;
         *rows = read;
         self.assemble(&rows);
         Ok(())
     }
 
-    fn assemble(&self, rows: &DirectoryRows) {
+    fn assemble(&self, rows: &Rows) {
         let running = self.house.running.load_full();
         let config = &running.config;
         let parts = Parts {
@@ -82,10 +92,11 @@ impl Keeper {
             mailboxes: &config.mailbox,
             routes: &config.route,
         };
-        let (directory, troubles) = Directory::assemble(&parts, rows);
+        let (directory, troubles) = Directory::assemble(&parts, &rows.directory);
         for trouble in troubles {
             tracing::warn!(%trouble, "in the directory");
         }
+        templates::assemble(&self.house.templates, &self.house.template_files.load(), &rows.templates, &directory);
         self.house.directory.replace(directory);
         self.house.logins.prepare();
     }

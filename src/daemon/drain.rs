@@ -3,8 +3,8 @@
 
 use super::happenings::{Draining, Stopped};
 use super::house::{House, STAYING};
-use super::notify;
 use super::way_out::WayOut;
+use super::{notify, templates};
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::base::shutdown::Phase;
@@ -52,6 +52,7 @@ pub async fn drain(house: &House, behind: Option<Behind>, control: OpenControl) 
     if let Some(Behind { store, lease, sightings, .. }) = behind {
         write_sightings(&sightings).await;
         save_limits(house, &store).await;
+        save_uses(house, &store).await;
         say_goodbye(&store, &lease).await;
         store.close().await;
     }
@@ -73,6 +74,13 @@ async fn write_sightings(sightings: &Sightings) {
 async fn save_limits(house: &House, store: &Store) {
     if tokio::time::timeout(limits::LAST_WORDS_MAX, house.limits.save(store)).await.is_err() {
         tracing::warn!("what was spent of the limits in the last seconds was not saved: the store did not answer");
+    }
+}
+
+/// The same of how often templates were used.
+async fn save_uses(house: &House, store: &Store) {
+    if tokio::time::timeout(limits::LAST_WORDS_MAX, templates::save_uses(&house.templates, store)).await.is_err() {
+        tracing::warn!("how often templates were used in the last seconds was not saved: the store did not answer");
     }
 }
 

@@ -11,6 +11,7 @@ use crate::base::random::Random;
 use crate::base::ready::Readiness;
 use crate::base::shutdown::{Phase, Shutdown};
 use crate::config::{Config, Origin};
+use crate::content::template;
 use crate::deliver::outcome::Replies;
 use crate::http::status;
 use crate::model::directory::{Directory, DirectoryHandle};
@@ -46,6 +47,10 @@ pub struct House {
     /// How a tracking host of ours is known.
     pub echo: Echo,
     pub logins: Arc<Logins>,
+    /// What mail is made by, files and store together.
+    pub templates: Arc<template::Handle>,
+    /// The folder's, as the configuration in force was read with.
+    pub template_files: ArcSwap<Vec<template::Source>>,
     /// Set once, when the store is open.
     pub way_out: OnceLock<Arc<WayOut>>,
     started_at: Time,
@@ -63,6 +68,12 @@ struct LastReload {
     refused: Option<String>,
     /// One listener each, and why.
     left_out: Vec<String>,
+}
+
+/// What is read with a configuration from files that it names.
+pub struct Beside {
+    pub replies: Arc<Replies>,
+    pub templates: Vec<template::Source>,
 }
 
 /// The configuration in force.
@@ -99,6 +110,8 @@ impl House {
             footings: Footings::default(),
             echo: Echo::under(&prepared.master_key),
             logins: Arc::new(logins),
+            templates: Arc::default(),
+            template_files: ArcSwap::from_pointee(prepared.templates.clone()),
             store_trouble: ArcSwap::from_pointee(Some("it is being opened".to_owned())),
             clock,
         })
@@ -109,9 +122,10 @@ impl House {
     }
 
     /// A new configuration is in force, but for these listeners.
-    pub fn take_up(&self, config: Config, replies: Arc<Replies>, left_out: Vec<String>) -> u64 {
+    pub fn take_up(&self, config: Config, read: Beside, left_out: Vec<String>) -> u64 {
         let generation = self.running.load().generation + 1;
-        self.replies.store(replies);
+        self.replies.store(read.replies);
+        self.template_files.store(Arc::new(read.templates));
         self.delivery.store(Arc::new(config.delivery.clone()));
         self.running.store(Arc::new(Running { config, generation, loaded_at: self.clock.now() }));
         *self.last_reload() = LastReload { refused: None, left_out };

@@ -22,11 +22,13 @@ pub mod records;
 mod reload;
 mod run;
 mod sockets;
+mod templates;
 mod way_out;
 mod welcome;
 
 pub use build::{Possession, certificate_source, identity, store_location, take_possession};
 pub use run::serve;
+pub use templates::{folder as templates_folder, read as read_templates};
 
 use std::fmt;
 

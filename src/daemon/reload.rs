@@ -8,18 +8,19 @@
 use super::directory::Keeper;
 use super::doors::{self, Applied, Contexts, Moves, OpenDoor, Wanted};
 use super::happenings::{DoorLeftOut, ReloadRefused, Reloaded};
-use super::house::House;
+use super::house::{Beside, House};
 use super::sockets::Sockets;
 use super::way_out::WayOut;
-use super::{build, notify, quickstart};
+use super::{build, notify, quickstart, templates};
 use crate::base::limits;
 use crate::base::observe::{Happening, LogFile};
 use crate::base::random::Random;
 use crate::certs::Certificates;
 use crate::certs::by_name::Shown;
 use crate::config::{Config, Environment, Origin, explain, restart_needed};
+use crate::content::template::Source;
 use crate::deliver::outcome::Replies;
-use crate::dns::{Resolver, Source};
+use crate::dns::{self, Resolver};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,8 +42,8 @@ struct Tried {
     config: Config,
     waiting: Vec<String>,
     shown: Shown,
-    names: Source,
-    replies: Arc<Replies>,
+    names: dns::Source,
+    beside: Beside,
     moves: Moves,
     bound: Vec<(SocketAddr, Wanted, Bound)>,
     left_out: Vec<String>,
@@ -78,7 +79,7 @@ impl Reloader {
             }
             let waiting = restart_needed(&running.config, &config);
             let config = config.keeping_restart_values(&running.config);
-            self.try_parts(config, waiting).map_err(|why| vec![why])
+            self.try_parts(config, waiting)
         });
         if tried.is_ok() {
             for finding in findings {
@@ -91,9 +92,14 @@ impl Reloader {
         tried
     }
 
-    fn try_parts(&self, config: Config, waiting: Vec<String>) -> Result<Tried, String> {
+    fn try_parts(&self, config: Config, waiting: Vec<String>) -> Result<Tried, Vec<String>> {
+        let templates = templates::read(&config, &self.house.origin)?;
+        self.try_rest(config, waiting, templates).map_err(|why| vec![why])
+    }
+
+    fn try_rest(&self, config: Config, waiting: Vec<String>, templates: Vec<Source>) -> Result<Tried, String> {
         let shown = build::certificate_sources(&config).read().map_err(|why| why.to_string())?;
-        let names = Source::open(&config.dns).map_err(|why| why.to_string())?;
+        let names = dns::Source::open(&config.dns).map_err(|why| why.to_string())?;
         let replies = Replies::open(config.delivery.replies.as_deref())
             .map_err(|why| format!("delivery.replies cannot be used: {why}"))?;
         let open = self.house.doors();
@@ -114,12 +120,13 @@ impl Reloader {
         self.log_file
             .switch_to(config.server.log_file.as_deref())
             .map_err(|why| format!("server.log_file cannot be opened: {why}"))?;
-        Ok(Tried { config, waiting, shown, names, replies, moves, bound, left_out })
+        let beside = Beside { replies, templates };
+        Ok(Tried { config, waiting, shown, names, beside, moves, bound, left_out })
     }
 
     /// Nothing here can fail but the taking over of a port from one of our own doors.
     async fn swap(&self, tried: Tried) {
-        let Tried { config, waiting, shown, names, replies, moves, bound, mut left_out } = tried;
+        let Tried { config, waiting, shown, names, beside, moves, bound, mut left_out } = tried;
         self.certificates.swap(shown);
         self.resolver.swap(names);
         self.contexts.smtp.bodies.resize(usize::try_from(config.smtp.body_memory).unwrap_or(usize::MAX));
@@ -135,7 +142,7 @@ impl Reloader {
         for why in &left_out {
             DoorLeftOut { why }.record();
         }
-        let generation = self.house.take_up(config, replies, left_out);
+        let generation = self.house.take_up(config, beside, left_out);
         self.keeper.refresh().await;
         self.way_out.reconfigure(&self.house.running.load().config);
         Reloaded { generation, opened, changed, closed, waiting: &waiting }.record();

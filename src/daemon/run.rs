@@ -10,7 +10,7 @@ use super::keyring::Keys;
 use super::master_key::{self, Provenance};
 use super::reload::Reloader;
 use super::way_out::WayOut;
-use super::{NotStarted, drain, explain, notify, operate, records, welcome};
+use super::{NotStarted, drain, explain, notify, operate, records, templates, welcome};
 use crate::base::backoff::Backoff;
 use crate::base::budget::Budget;
 use crate::base::clock::Clock;
@@ -91,11 +91,13 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     ));
     tokio::spawn(tend::keep_house(store.clone(), house.shutdown.clone()));
     tokio::spawn(tend::save_limits(house.limits.clone(), store.clone(), house.shutdown.clone()));
-    let way_out = Arc::new(WayOut::open(&house, &store, &lease, &resolver).await?);
+    tokio::spawn(templates::keep_uses(house.templates.clone(), store.clone(), house.shutdown.clone()));
+    let way_out = Arc::new(WayOut::open(&house, &store, &lease, &keys, &resolver).await?);
     // Both are set here alone, and once.
     let _ = house.way_out.set(way_out.clone());
     let queue = http::Queue {
         ledger: way_out.ledger.clone(),
+        templates: house.templates.clone(),
         explain: explain::explainer(house.clone(), way_out.clone()),
         stand: Some(operate::stand(way_out.clone())),
         steer: Some(operate::steer(way_out.clone())),
@@ -162,7 +164,9 @@ fn smtp_context(
     let deciders = smtpd::Deciders {
         directory: house.directory.clone(),
         logins: house.logins.clone(),
-        submission: Submission::new(ledger.clone(), house.limits.clone()),
+        submission: Submission::new(ledger.clone(), house.limits.clone())
+            .with_templates(house.templates.clone())
+            .standing_on(house.footings.clone()),
         reception: Reception::new(ledger.clone(), house.replies.clone(), way_out.return_paths.clone()),
         resolver: resolver.clone(),
         clock: clock.clone(),

@@ -3,7 +3,7 @@
 use super::NotStarted;
 use super::doors;
 use super::house::House;
-use super::return_path;
+use super::keyring::Keys;
 use crate::base::budget::Budget;
 use crate::base::clock::Clock;
 use crate::base::metrics::MAIL_MEMORY;
@@ -16,6 +16,7 @@ use crate::deliver::tls::ClientTls;
 use crate::dispatch::learned::known_policies;
 use crate::dispatch::{Dispatch, Parts, Running};
 use crate::dns::Resolver;
+use crate::mail::domain_name::DomainName;
 use crate::model::delivery::Lease;
 use crate::net::dial::Dialer;
 use crate::net::https::{Https, Reach};
@@ -43,6 +44,7 @@ impl WayOut {
         house: &House,
         store: &Arc<Store>,
         lease: &Lease,
+        keys: &Keys,
         resolver: &Resolver,
     ) -> Result<Self, NotStarted> {
         let config = house.running.load().config.clone();
@@ -53,6 +55,8 @@ impl WayOut {
             directory: house.directory.clone(),
             settings: house.delivery.clone(),
             ready: Ready::new(config.delivery.in_flight as usize, room),
+            keyring: keys.ring(),
+            keys: house.signer.keys.clone(),
             lease: lease.clone(),
             clock: clock.clone(),
             random: random.clone(),
@@ -78,7 +82,7 @@ impl WayOut {
         let found = ledger.ready.space.clone();
         let shutdown = house.shutdown.clone();
         tokio::spawn(tend::heartbeat(store.clone(), lease.clone(), pulse.clone(), found, shutdown.clone()));
-        let return_paths = return_path::open(store).await?;
+        let return_paths = ReturnPaths::new(keys.ring(), is_ready(house));
         let parts = Parts {
             ledger: ledger.clone(),
             finder: finder.clone(),
@@ -101,6 +105,12 @@ impl WayOut {
     pub async fn drain(&self, at_most: Duration) {
         self.running.drain(at_most).await;
     }
+}
+
+/// May bounces come back to return paths of ours below this domain?
+fn is_ready(house: &House) -> impl Fn(&DomainName) -> bool + Send + Sync + 'static {
+    let (directory, footings) = (house.directory.clone(), house.footings.clone());
+    move |name| directory.load().domain(name).is_some_and(|domain| footings.return_path(&domain.value).is_ready())
 }
 
 /// What we are to ourselves: mail for others must not come back here.

@@ -102,6 +102,14 @@ impl Aim {
             Self::ShortLines => !content.long,
         }
     }
+/// Text with CRLF at the ends of its lines, as quoted-printable (RFC 2045 6.7).
+pub(super) fn write_quoted_printable(text: &[u8], out: &mut Vec<u8>) {
+    quoted_printable::write(text, Source::Text, |piece| out.extend_from_slice(piece));
+}
+
+/// Any bytes as base64 (RFC 2045 6.8), without a line end behind the last line.
+pub(super) fn write_base64(bytes: &[u8], out: &mut Vec<u8>) {
+    base64::write(bytes, |piece| out.extend_from_slice(piece));
 }
 
 /// How the bytes of a body become ASCII.

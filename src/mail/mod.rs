@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod address_list;
+pub mod compose;
 pub mod date;
 pub mod domain_name;
 pub mod dsn;

@@ -5,6 +5,7 @@ use super::wishes::Wishes;
 use crate::mail::envelope::Envelope;
 use crate::mail::received::Hop;
 
+#[derive(Clone)]
 pub struct Intake {
     pub origin: Origin,
     /// The login of the credential that sends it; none for mail from the world.

@@ -8,7 +8,7 @@ use crate::base::random::Random;
 use crate::content::rewrite::{self, Fate, Link, Note, Plan, Rewritten, Target};
 use crate::content::slot::{self, Slot};
 use crate::content::token::{self, Head, Keyring, LeadsTo};
-use crate::mail::header::{Field, Fields, Header};
+use crate::mail::header::{Field, Fields};
 use crate::model::credential::Credential;
 use crate::model::domain::{Clicks, Domain, PixelPlace, Tracking};
 use crate::model::intake::Intake;
@@ -36,7 +36,12 @@ pub(super) enum Untracked {
 }
 
 impl Untracked {
-    pub fn word(self) -> &'static str {
+    /// For people who ask why; nothing where nobody set anything up.
+    pub fn told(self) -> Option<Value> {
+        (self != Self::NotSetUp && self != Self::NotOurs).then(|| json!({ "untracked": self.word() }))
+    }
+
+    fn word(self) -> &'static str {
         match self {
             Self::NotSetUp => "not_set_up",
             Self::SwitchedOff => "switched_off",
@@ -51,8 +56,7 @@ impl Untracked {
 /// Who has a word in it, each over those behind it: the message, its stream, its credential, its domain.
 pub(super) struct Voices<'a> {
     pub intake: &'a Intake,
-    pub header: &'a Header<'a>,
-    pub stream: Option<&'a Stream>,
+    pub stream: &'a Stream,
     pub credential: Option<&'a Credential>,
     pub domain: &'a Domain,
     pub is_host_ready: bool,
@@ -73,8 +77,8 @@ pub(super) fn decide<'a>(voices: &Voices<'a>) -> Result<Tracked<'a>, Untracked> 
         Origin::Arrived | Origin::Collected | Origin::Answered | Origin::Generated => return Err(Untracked::NotOurs),
     }
     let wishes = &voices.intake.wishes;
-    let opens = wishes.opens.or(voices.stream.and_then(|s| s.opens)).or(voices.credential.and_then(|c| c.opens));
-    let clicks = wishes.clicks.or(voices.stream.and_then(|s| s.clicks)).or(voices.credential.and_then(|c| c.clicks));
+    let opens = wishes.opens.or(voices.stream.opens).or(voices.credential.and_then(|c| c.opens));
+    let clicks = wishes.clicks.or(voices.stream.clicks).or(voices.credential.and_then(|c| c.clicks));
     let (opens, clicks) = (opens.unwrap_or(tracking.opens), clicks.unwrap_or(tracking.clicks));
     if !opens && clicks == Clicks::None {
         return Err(Untracked::SwitchedOff);

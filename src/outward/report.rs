@@ -3,7 +3,8 @@
 
 use super::complete::{self, Client, Completed, Given, Leaves};
 use super::happenings::ReportDropped;
-use super::{Outward, destinations, header_id, mode};
+use super::Outward;
+use super::plan::{destinations, header_id, mode};
 use super::suppressed::Suppressed;
 use crate::base::id::{self, MessageId};
 use crate::base::observe::Happening;
@@ -18,7 +19,9 @@ use crate::model::name::Name;
 use crate::model::stream::TRANSACTIONAL;
 use crate::policy::routes;
 use crate::queue::accept::{self, Acceptance, Mode, Planned, Seating};
+use crate::proof::Signing;
 use crate::queue::bounce::Report;
+use crate::queue::finish::Finish;
 use crate::smtp::reply::Reply;
 use crate::store::Change;
 
@@ -67,6 +70,7 @@ impl Outward {
             unsubscribe: None,
         };
         let Completed { message: prepared, given_id, .. } = complete::complete(intake, &header, &given);
+        let is_to_be_signed = !matches!(self.ledger.keys.load().of(&from), Signing::None);
         let acceptance = Acceptance {
             id: id.clone(),
             tenant: report.tenant.clone(),
@@ -75,6 +79,8 @@ impl Outward {
             mode: if report.is_sandboxed { Mode::Sandbox } else { mode(&settings, via, None, &intake.wishes) },
             stream: TRANSACTIONAL,
             prepared,
+            finish: Finish { slots: Vec::new(), is_to_be_signed },
+            links: None,
             deliveries,
             discarded,
             now,

@@ -1,7 +1,8 @@
 //! Who of a message's recipients is not written to any more: found before its rows are planned, shown among its
 //! deliveries. The sender hears 250 all the same.
 
-use super::{Outward, domain_of, stream_of, submitter};
+use super::Outward;
+use super::plan::{domain_of, stream_of, submitter};
 use crate::mail::address::Address;
 use crate::mail::header::Header;
 use crate::model::intake::Intake;

@@ -1,6 +1,7 @@
 //! The rows of a message that is accepted: message, body, a delivery for each way to each recipient, and
 //! the event that says so. Planned here, committed above; nothing here reads the store.
 
+use super::finish::Finish;
 use super::ready::{Mail, Place, Ready, Stream};
 use super::{details, schedule};
 use crate::base::clock::Time;
@@ -15,7 +16,7 @@ use crate::model::delivery::{Delivery, Lease, NextHop, State};
 use crate::model::event::Event;
 use crate::model::intake::Intake;
 use crate::model::message::{Form, Message, Origin};
-use crate::model::wishes::Warning;
+use crate::model::wishes::{TemplateWish, Warning, Which};
 use crate::store::Change;
 use crate::store::mail::Body;
 use std::sync::Arc;
@@ -31,8 +32,11 @@ pub struct Acceptance<'a> {
     pub mode: Mode,
     /// Which kind of mail it is, by its name.
     pub stream: &'a str,
-    /// What deliveries send.
+    /// What deliveries send, and what is left to be done to it then.
     pub prepared: Vec<u8>,
+    pub finish: Finish,
+    /// What became of its links, for people.
+    pub links: Option<serde_json::Value>,
     pub deliveries: Vec<Destined<'a>>,
     /// Recipients whose copy is forgotten.
     pub discarded: Vec<Discarded<'a>>,
@@ -142,23 +146,32 @@ pub fn plan(
     let message = message(&acceptance, intake, header);
     let prepared = Arc::new(acceptance.prepared);
     let body = Body::new(acceptance.id, Form::Prepared, prepared.clone());
-    let (seated, left) = seat(&mut deliveries, (&message, &intake.envelope.params, prepared), seating, random);
+    let whole = Whole { message: &message, params: &intake.envelope.params, prepared, finish: acceptance.finish };
+    let (seated, left) = seat(&mut deliveries, whole, seating, random);
     let change = Change { messages: vec![message], bodies: vec![body], deliveries, events, ..Change::default() };
     Planned { change, seated, left }
+}
+
+/// A message as it goes on in memory.
+struct Whole<'a> {
+    message: &'a Message,
+    params: &'a MailParams,
+    prepared: Arc<Vec<u8>>,
+    finish: Finish,
 }
 
 /// Gives places to the deliveries that can go at once: their rows are written as leased, with the time of the
 /// next try, so that a crash costs no second write and no receiver a hammering.
 fn seat(
     deliveries: &mut [Delivery],
-    (message, params, prepared): (&Message, &MailParams, Arc<Vec<u8>>),
+    whole: Whole<'_>,
     seating: &Seating<'_>,
     random: &Random,
 ) -> (Vec<Seated>, Vec<Left>) {
     let (mut seated, mut left) = (Vec::new(), Vec::new());
     let mut mail: Option<Arc<Mail>> = None;
     let mut room = seating.ready.room.share();
-    let fits = room.grow_to(prepared.len());
+    let fits = room.grow_to(whole.prepared.len());
     let mut room = Some(room);
     for delivery in deliveries.iter_mut().filter(|delivery| delivery.state == State::Ready) {
         let stream = Stream { tenant: delivery.tenant.clone(), name: delivery.stream.clone() };
@@ -174,7 +187,9 @@ fn seat(
         delivery.lease = Some(seating.lease.clone());
         let mail = mail.get_or_insert_with(|| {
             let room = room.take().unwrap_or_else(|| seating.ready.room.share());
-            Arc::new(Mail::new(message.clone(), params.clone(), prepared.clone(), room))
+            let Whole { message, params, prepared, finish } = &whole;
+            let mail = Mail::new((*message).clone(), (*params).clone(), prepared.clone(), room);
+            Arc::new(mail.to_finish(finish.clone()))
         });
         seated.push(Seated { delivery: delivery.clone(), mail: mail.clone(), place });
     }
@@ -196,9 +211,23 @@ fn message(acceptance: &Acceptance<'_>, intake: &Intake, header: &Header<'_>) ->
         stream: acceptance.stream.to_owned(),
         size: acceptance.prepared.len() as u64,
         sandboxed_at: (acceptance.mode == Mode::Sandbox).then_some(acceptance.now),
-        template: None,
-        details: details::of_message(&intake.envelope.params, &intake.wishes),
+        template: intake.wishes.template.as_ref().map(label),
+        details: details::of_message(
+            &intake.envelope.params,
+            &intake.wishes,
+            &acceptance.finish,
+            acceptance.links.as_ref(),
+        ),
         created_at: acceptance.now,
+    }
+}
+
+/// What a message was made of: the version is pinned by then.
+fn label(wish: &TemplateWish) -> String {
+    match &wish.which {
+        Which::Inline => "inline".to_owned(),
+        Which::Named { name, version: Some(version) } => format!("{name}@{version}"),
+        Which::Named { name, version: None } => name.to_string(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the envelope and the control headers wished, as JSON beside the rows: nothing is written for what nobody
 //! asked for. What is read back is what was written; fields of other rooms in the same JSON are not ours to judge.
 
+use super::finish::{self, Finish};
 use crate::base::limits;
 use crate::mail::domain_name::DomainName;
 use crate::mail::envelope::{BodyType, MailParams, Notify, OriginalRecipient, Recipient, Ret};
@@ -39,6 +40,10 @@ struct OfMessage<'a> {
     idempotency_key: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     removed: Vec<Removed<'a>>,
+    #[serde(flatten)]
+    finish: finish::Fields,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links: Option<&'a serde_json::Value>,
 }
 
 /// A control header that was taken out. Long ones are cut.
@@ -53,7 +58,12 @@ fn in_order<S: Serializer>(pairs: &[(String, String)], to: S) -> Result<S::Ok, S
     to.collect_map(pairs.iter().map(|(key, value)| (key, value)))
 }
 
-pub(super) fn of_message(params: &MailParams, wishes: &wishes::Wishes) -> String {
+pub(super) fn of_message(
+    params: &MailParams,
+    wishes: &wishes::Wishes,
+    finish: &Finish,
+    links: Option<&serde_json::Value>,
+) -> String {
     let details = OfMessage {
         body: match params.body {
             BodyType::SevenBit => None,
@@ -80,6 +90,8 @@ pub(super) fn of_message(params: &MailParams, wishes: &wishes::Wishes) -> String
         ignore_suppression: wishes.ignore_suppression.then_some(true),
         idempotency_key: wishes.idempotency_key.as_deref(),
         removed: removed(&wishes.removed),
+        finish: finish::Fields::from(finish),
+        links,
     };
     write(&details)
 }
@@ -282,7 +294,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_read_is_what_was_written(params in any_params(), recipient in any_recipient()) {
-            prop_assert_eq!(super::params(&of_message(&params, &Default::default())), Ok(params));
+            prop_assert_eq!(super::params(&of_message(&params, &Default::default(), &Finish::default(), None)), Ok(params));
             let wishes = super::wishes(&of_delivery(&recipient)).unwrap();
             prop_assert_eq!((wishes.notify, wishes.original), (recipient.notify, recipient.original));
         }
@@ -321,20 +333,20 @@ mod tests {
             ..wishes::Wishes::default()
         };
         assert_eq!(
-            of_message(&MailParams::default(), &wishes),
+            of_message(&MailParams::default(), &wishes, &Finish::default(), None),
             r#"{"tags":["b","a"],"metadata":{"z":"\"1\"","a":"2"},"opens":false,"clicks":"all","unsubscribe":"group:news","ignore_suppression":true,"idempotency_key":"k","removed":[{"name":"X-Gatepost-Tag","value":"b, a"}]}"#
         );
         let long = (text("X-Gatepost-Variables"), "\u{fc}".repeat(limits::VARIABLES_BYTES_MAX));
         let wishes = wishes::Wishes { removed: vec![long; 100], ..wishes::Wishes::default() };
-        let details = of_message(&MailParams::default(), &wishes);
+        let details = of_message(&MailParams::default(), &wishes, &Finish::default(), None);
         assert!(details.len() < limits::REMOVED_BYTES_MAX + 1_000 && super::params(&details).is_ok());
     }
 
     #[test]
     fn only_what_was_asked_for_is_written() {
-        assert_eq!(of_message(&MailParams::default(), &Default::default()), "{}");
+        assert_eq!(of_message(&MailParams::default(), &Default::default(), &Finish::default(), None), "{}");
         let wishes = wishes::Wishes { ignore_suppression: true, ..Default::default() };
-        let ignoring = of_message(&MailParams::default(), &wishes);
+        let ignoring = of_message(&MailParams::default(), &wishes, &Finish::default(), None);
         assert_eq!((ignoring.as_str(), ignores_suppression(&ignoring)), (r#"{"ignore_suppression":true}"#, true));
         assert!(!ignores_suppression("{}") && !ignores_suppression("damaged"));
         let params = MailParams {
@@ -346,7 +358,7 @@ mod tests {
             ..MailParams::default()
         };
         assert_eq!(
-            of_message(&params, &Default::default()),
+            of_message(&params, &Default::default(), &Finish::default(), None),
             r#"{"body":"8bitmime","smtputf8":true,"requiretls":true,"ret":"hdrs","envid":"a\"b"}"#
         );
         let mut recipient = Recipient { address: "a@b.example".parse().unwrap(), notify: None, original: None };

@@ -49,11 +49,18 @@ impl Ledger {
     /// Commits what was planned for a message: Ok is on disk, and after an error nothing of it is left.
     /// Dropping the future takes it back.
     pub async fn enter(&self, message: &MessageId, intake: &Intake, planned: Planned) -> Result<(), Reply> {
+        self.enter_all(&[(message, intake)], planned).await
+    }
+
+    /// The same for several messages whose rows are planned together: all of them, or none.
+    pub async fn enter_all(&self, messages: &[(&MessageId, &Intake)], planned: Planned) -> Result<(), Reply> {
         let Planned { change, seated, left } = planned;
         let is_for_later = change.deliveries.iter().any(|delivery| delivery.state == State::Scheduled);
         match self.store.write(change).await {
             Ok(_) => {
-                accepted(message, intake).record();
+                for (message, intake) in messages {
+                    accepted(message, intake).record();
+                }
                 self.bring_in(seated);
                 if is_for_later {
                     self.ready.space.ring();
@@ -66,7 +73,9 @@ impl Ledger {
                 Ok(())
             }
             Err(error) => {
-                MessageNotKept { message, error: &error }.record();
+                for (message, _) in messages.iter().take(1) {
+                    MessageNotKept { message, error: &error }.record();
+                }
                 Err(refusal(&error))
             }
         }

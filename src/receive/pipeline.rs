@@ -39,7 +39,7 @@ pub struct Reception {
 
 /// What became of a message that was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum Received {
     Queued(MessageId),
     /// It was a report on mail of ours, or said to be one.
     Read,
@@ -76,7 +76,7 @@ impl Reception {
     }
 
     /// Ok is on disk; after an error nothing of the message is left.
-    pub async fn accept(&self, mut intake: Intake, hops_max: usize) -> Result<Taken, Reply> {
+    pub async fn accept(&self, mut intake: Intake, hops_max: usize) -> Result<Received, Reply> {
         policy::header::check(&Header::read(&intake.message), hops_max)?;
         if let Some(bare) = without_control_headers(&intake.message) {
             intake.message = bare;
@@ -85,10 +85,10 @@ impl Reception {
             && let Some(returned) = self.returned(&only.address)
         {
             self.take_back(&intake, &returned).await?;
-            return Ok(Taken::Read);
+            return Ok(Received::Read);
         }
         let decisions = self.decide(&intake)?;
-        self.inward.file(intake, decisions).await.map(Taken::Queued)
+        self.inward.file(intake, decisions).await.map(Received::Queued)
     }
 
     /// Asked again, because a reload may have come since RCPT. A recipient who is refused only now was

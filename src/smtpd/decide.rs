@@ -11,12 +11,13 @@ use crate::mail::envelope::{Envelope, Recipient, ReversePath};
 use crate::mail::received::{Hop, Protocol};
 use crate::model::intake::Intake;
 use crate::model::message::Origin;
-use crate::receive::pipeline::Taken;
+use crate::receive::pipeline::Received;
 use crate::receive::sender::Reachable;
 use crate::smtp::data::LineEnds;
 use crate::smtp::extension::{Admission, Auth, Channel, Offer, Role};
 use crate::smtp::reply::Reply;
 use crate::smtp::session::{Answer, Ask, Session};
+use crate::submit::pipeline::Taken;
 use crate::submit::submitter::Submitter;
 use crate::submit::whence::Whence;
 use crate::{receive, submit};
@@ -192,16 +193,16 @@ impl Client {
         };
         let accepted = match (self.door.kind, &self.submitter) {
             (Kind::Mx, _) => match self.deciders.reception.accept(intake, hops_max).await? {
-                Taken::Queued(id) => Ok(id),
-                Taken::Read => return Ok(READ),
+                Received::Queued(first) => Ok(Taken { first, more: 0 }),
+                Received::Read => return Ok(READ),
             },
             (Kind::Submission, None) => Err(NO_LONGER),
             (Kind::Submission, Some(submitter)) => {
                 self.check_still_stands(submitter)?;
-                self.deciders.submission.accept(intake, hops_max).await
+                self.deciders.submission.take(intake, hops_max).await
             }
         };
-        accepted.map(|id| Reply::with(250, 0, 0, format!("queued as {}", id.as_str())))
+        accepted.map(|taken| Reply::with(250, 0, 0, taken.to_string()))
     }
 
     fn hop(&self, session: &Session, utf8: bool) -> Hop {

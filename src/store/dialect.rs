@@ -141,10 +141,11 @@ static NOW_SQLITE: Statement = Statement::new("NOW", "SELECT CAST(unixepoch('sub
 static NOW_POSTGRES: Statement =
     Statement::new("NOW", "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS now");
 
+// The search index of templates is filled by the rows that it is about: it is nothing to be copied.
 static TABLES_SQLITE: Statement = Statement::new(
     "TABLES",
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_sqlx_%'
-     ORDER BY name",
+     AND name NOT LIKE 'template\\_search%' ESCAPE '\\' ORDER BY name",
 );
 static TABLES_POSTGRES: Statement = Statement::new(
     "TABLES",
@@ -182,6 +183,20 @@ static PROMOTE_POSTGRES: Statement = Statement::new(
      WHERE state IN ('deferred', 'scheduled') AND due_at <= $1 ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
 );
 
+/// Templates of a tenant with words that begin so.
+static SEARCH_TEMPLATES_SQLITE: Statement = Statement::new(
+    "SEARCH_TEMPLATES",
+    "SELECT id, tenant_id, name, kind, active_version, created_at, deleted_at, used, updated_at FROM templates
+     WHERE tenant_id = $1 AND deleted_at IS NULL AND id > $2
+     AND id IN (SELECT template_id FROM template_search WHERE template_search MATCH $3) ORDER BY id LIMIT $4",
+);
+static SEARCH_TEMPLATES_POSTGRES: Statement = Statement::new(
+    "SEARCH_TEMPLATES",
+    "SELECT id, tenant_id, name, kind, active_version, created_at, deleted_at, used, updated_at FROM templates
+     WHERE tenant_id = $1 AND deleted_at IS NULL AND id > $2
+     AND to_tsvector('simple', words) @@ to_tsquery('simple', $3) ORDER BY id LIMIT $4",
+);
+
 impl Engine {
     pub fn word(self) -> &'static str {
         match self {
@@ -214,6 +229,21 @@ impl Engine {
         }
     }
 
+    pub(super) fn search_templates(self) -> &'static Statement {
+        match self {
+            Self::Sqlite => &SEARCH_TEMPLATES_SQLITE,
+            Self::Postgres => &SEARCH_TEMPLATES_POSTGRES,
+        }
+    }
+
+    /// A search for all of these, each as the begin of a word. They are letters and digits alone.
+    pub(super) fn beginnings(self, words: &[String]) -> String {
+        match self {
+            Self::Sqlite => words.iter().map(|word| format!("\"{word}\"*")).collect::<Vec<_>>().join(" "),
+            Self::Postgres => words.iter().map(|word| format!("{word}:*")).collect::<Vec<_>>().join(" & "),
+        }
+    }
+
     pub(super) fn tables(self) -> &'static Statement {
         match self {
             Self::Sqlite => &TABLES_SQLITE,
@@ -237,6 +267,7 @@ impl Engine {
             &ROLLBACK,
             self.now(),
             self.promote(),
+            self.search_templates(),
             self.tables(),
             self.columns(),
         ];

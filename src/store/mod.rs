@@ -34,6 +34,7 @@ mod sqlite;
 pub mod statement;
 pub mod steering;
 pub mod suppressions;
+pub mod templates;
 pub mod waiting;
 mod words;
 pub mod writer;

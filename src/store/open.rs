@@ -8,7 +8,7 @@ use super::statement::{Binds, Columns, Multi, Statement, fetch_one};
 use super::writer::{Chore, Health, Trade, Writer};
 use super::{
     bodies, directory, events, housekeeping, idempotency, links, mail, migrate, moves, nodes, people, policies, pool, queue,
-    seal, steering, suppressions, waiting, writer,
+    seal, steering, suppressions, templates, waiting, writer,
 };
 use crate::base::clock::{Clock, Outside, Time};
 use crate::base::limits;
@@ -115,7 +115,7 @@ impl Store {
 
 /// Every statement of the store by name, for the test that prepares all of them on both engines.
 pub fn all_statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
-    let single: [&[&'static Statement]; 17] = [
+    let single: [&[&'static Statement]; 18] = [
         bodies::STATEMENTS,
         directory::STATEMENTS,
         events::STATEMENTS,
@@ -132,6 +132,7 @@ pub fn all_statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
         seal::STATEMENTS,
         steering::STATEMENTS,
         suppressions::STATEMENTS,
+        templates::STATEMENTS,
         waiting::STATEMENTS,
     ];
     let multi: [&[&'static Multi]; 4] = [mail::MULTI, events::MULTI, moves::MULTI, queue::MULTI];

@@ -1,15 +1,16 @@
-//! Tenants, users, contacts and templates: made, read, and deleted softly. A deleted row keeps its id
+//! Tenants, users and contacts: made, read, and deleted softly, as templates are. A deleted row keeps its id
 //! and its history and gives its name free; it can be brought back while nobody else took the name.
 
 use super::change::Step;
 use super::error::StoreError;
 use super::open::Store;
 use super::statement::{Binds, Columns, Statement, fetch_all, fetch_one, statements};
+use super::templates::{DELETE_TEMPLATE, RESTORE_TEMPLATE};
 use super::words;
 use crate::base::clock::Time;
 use crate::base::id::TenantId;
 use crate::base::limits;
-use crate::model::people::{Contact, Role, Template, Tenant, User};
+use crate::model::people::{Contact, Role, Tenant, User};
 use sqlx::any::AnyRow;
 
 statements! {
@@ -33,13 +34,6 @@ statements! {
         WHERE tenant_id = $1 AND deleted_at IS NULL AND id > $2 ORDER BY id LIMIT $3";
     DELETE_CONTACT = "UPDATE contacts SET deleted_at = $2, updated_at = $2 WHERE id = $1 AND deleted_at IS NULL";
     RESTORE_CONTACT = "UPDATE contacts SET deleted_at = NULL, updated_at = $2 WHERE id = $1 AND deleted_at IS NOT NULL";
-
-    NEW_TEMPLATE = "INSERT INTO templates (id, tenant_id, name, kind, active_version, used, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, 0, $6, $6)";
-    TEMPLATES = "SELECT id, tenant_id, name, kind, active_version, created_at, deleted_at FROM templates
-        WHERE tenant_id = $1 AND deleted_at IS NULL AND id > $2 ORDER BY id LIMIT $3";
-    DELETE_TEMPLATE = "UPDATE templates SET deleted_at = $2, updated_at = $2 WHERE id = $1 AND deleted_at IS NULL";
-    RESTORE_TEMPLATE = "UPDATE templates SET deleted_at = NULL, updated_at = $2 WHERE id = $1 AND deleted_at IS NOT NULL";
 }
 
 /// What can be deleted softly, and how.
@@ -109,17 +103,6 @@ pub fn new_contact(contact: &Contact) -> Step {
     Step::one(&NEW_CONTACT, binds)
 }
 
-pub fn new_template(template: &Template) -> Step {
-    let binds = Binds::default()
-        .text(template.id.as_str())
-        .text(template.tenant.as_str())
-        .text(&template.name)
-        .text(&template.kind)
-        .maybe_int(template.active_version)
-        .int(template.created_at.micros());
-    Step::one(&NEW_TEMPLATE, binds)
-}
-
 impl Store {
     /// The living tenant of this name.
     pub async fn tenant(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
@@ -138,10 +121,6 @@ impl Store {
 
     pub async fn contacts(&self, tenant: &TenantId, after: &str) -> Result<Vec<Contact>, StoreError> {
         self.page(&CONTACTS, tenant, after, read_contact).await
-    }
-
-    pub async fn templates(&self, tenant: &TenantId, after: &str) -> Result<Vec<Template>, StoreError> {
-        self.page(&TEMPLATES, tenant, after, read_template).await
     }
 
     async fn page<T>(
@@ -185,18 +164,6 @@ fn read_contact(row: AnyRow) -> Result<Contact, StoreError> {
         tenant: words::id(&row.text("tenant_id")?)?,
         email: row.text("email")?,
         name: row.text("name")?,
-        created_at: Time::from_micros(row.int("created_at")?),
-        deleted_at: words::time(row.maybe_int("deleted_at")?),
-    })
-}
-
-fn read_template(row: AnyRow) -> Result<Template, StoreError> {
-    Ok(Template {
-        id: words::id(&row.text("id")?)?,
-        tenant: words::id(&row.text("tenant_id")?)?,
-        name: row.text("name")?,
-        kind: row.text("kind")?,
-        active_version: row.maybe_int("active_version")?,
         created_at: Time::from_micros(row.int("created_at")?),
         deleted_at: words::time(row.maybe_int("deleted_at")?),
     })

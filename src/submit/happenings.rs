@@ -1,9 +1,11 @@
-//! What can happen to a login: each with its line and its number.
+//! What can happen to a login, and to a template: each with its line and its number.
 
 use super::throttle::Ban;
 use super::view::Unusable;
-use crate::base::metrics::{LOGIN_BANS, LOGINS};
+use crate::base::metrics::{LOGIN_BANS, LOGINS, TEMPLATE_FAILURES, TEMPLATE_SECONDS, TEMPLATES_RENDERED};
 use crate::base::observe::Happening;
+use crate::content::template::Mistake;
+use crate::model::wishes::OnError;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -79,5 +81,38 @@ impl Happening for Banned {
         let Ban { network, until } = self.0;
         metrics::counter!(LOGIN_BANS).increment(1);
         tracing::warn!(%network, %until, "too many failed logins: sent away");
+    }
+}
+
+/// A template made a message, or a copy for each recipient.
+pub(super) struct TemplateRendered {
+    pub copies: usize,
+    pub took: Duration,
+}
+
+impl Happening for TemplateRendered {
+    fn record(self) {
+        let Self { copies, took } = self;
+        metrics::counter!(TEMPLATES_RENDERED).increment(copies as u64);
+        metrics::histogram!(TEMPLATE_SECONDS).record(took.as_secs_f64());
+    }
+}
+
+/// A template could not make a message.
+pub(super) struct TemplateFailed<'a> {
+    pub mistake: &'a Mistake,
+    pub on_error: OnError,
+}
+
+impl Happening for TemplateFailed<'_> {
+    fn record(self) {
+        let Self { mistake, on_error } = self;
+        let instead = match on_error {
+            OnError::Reject => "refused",
+            OnError::Hold => "held",
+            OnError::Original => "sent as it was written",
+        };
+        metrics::counter!(TEMPLATE_FAILURES, "instead" => instead).increment(1);
+        tracing::info!(%mistake, instead, "a template could not make a message");
     }
 }

@@ -5,6 +5,7 @@
 //! does the dear part of a check within bounds, `remembered` spares it to who was right a moment ago, and
 //! `throttle` slows down and sends away who guesses. `sender` and `recipient` judge the envelope, `pipeline`
 //! the message; what it wishes beside that stands in its `control_headers`.
+//! the message, which `render` makes of a template where its sender wished that.
 
 mod checks;
 pub mod control_headers;
@@ -16,6 +17,7 @@ pub mod pipeline;
 mod recent;
 pub mod recipient;
 mod remembered;
+mod render;
 pub mod sender;
 mod spending;
 pub mod submitter;

@@ -437,6 +437,7 @@ pub const CHANGES: &[(&str, &str, &str)] = &[
     ("tenant[].limits", "200/minute", "201/minute"),
     ("tenant[].recipient_limits", "100000/day", "100001/day"),
     ("tenant[].bounces", "bounces = \"report\"", "bounces = \"event\""),
+    ("templates.directory", "directory = \"templates\"", "directory = \"mails\""),
     ("domain[].name", "[[domain]]", "[[domain]]\nname = \"other.example\"\n[[domain]]"),
     ("domain[].tenant", "[[domain]]", "[[domain]]\nname = \"other.example\"\ntenant = \"acme\"\n[[domain]]"),
     ("domain[].relay", "relay = \"direct\"", "relay = \"upstream\""),

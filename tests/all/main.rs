@@ -83,5 +83,7 @@ mod store_model;
 mod stories;
 #[path = "../track.rs"]
 mod track;
+#[path = "../templates.rs"]
+mod templates;
 #[path = "../ways.rs"]
 mod ways;

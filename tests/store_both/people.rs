@@ -6,7 +6,8 @@ use gatepost::base::id::{self, ContactId, Named, TemplateId, TenantId, UserId};
 use gatepost::base::random::Random;
 use gatepost::model::people::{Contact, Role, Template, Tenant, User};
 use gatepost::store::change::Step;
-use gatepost::store::people::{Person, delete, new_contact, new_template, new_tenant, new_user, restore};
+use gatepost::store::people::{Person, delete, new_contact, new_tenant, new_user, restore};
+use gatepost::store::templates::new_template;
 use gatepost::store::{Change, Store, StoreError};
 
 on_both! {

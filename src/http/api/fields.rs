@@ -107,6 +107,11 @@ impl Fields {
         Err(self.wrong(name, format_args!("one of {}{hint}", all.join(", "))))
     }
 
+    /// Whatever stands there, to be looked at by who knows what it has to be.
+    pub fn any(&mut self, name: &'static str) -> Option<Value> {
+        self.take(name)
+    }
+
     pub fn flag(&mut self, name: &'static str) -> Result<bool, ApiError> {
         match self.take(name) {
             None => Ok(false),
@@ -171,8 +176,8 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         });
         let bytes = Bytes::from_request(request, state).await.map_err(|why| {
             if why.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                let message = format!("a body has at most {} bytes here", limits::API_BODY_BYTES_MAX);
-                return invalid("body_too_large", message).with_status(StatusCode::PAYLOAD_TOO_LARGE);
+                return invalid("body_too_large", "the body is longer than any that is taken here")
+                    .with_status(StatusCode::PAYLOAD_TOO_LARGE);
             }
             invalid("body_cut", "the body broke off")
         })?;

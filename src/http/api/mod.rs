@@ -12,6 +12,7 @@ mod list;
 mod queue;
 mod suppression_lists;
 mod suppressions;
+mod templates;
 
 use super::destinations::{Stand, Steer};
 use super::domains::Look;
@@ -22,6 +23,7 @@ use super::router::Context;
 use super::track::Tracking;
 use crate::base::limits;
 use crate::base::observe::Happening;
+use crate::content::template;
 use crate::queue::ledger::Ledger;
 use crate::store::StoreError;
 use axum::Router;
@@ -32,6 +34,7 @@ use std::sync::{Arc, OnceLock};
 /// The queue, and those who know and steer what is done with it.
 pub struct Queue {
     pub ledger: Arc<Ledger>,
+    pub templates: Arc<template::Handle>,
     pub explain: Explain,
     /// What is done about destinations; none while nothing is delivered.
     pub stand: Option<Stand>,
@@ -95,4 +98,5 @@ pub(super) fn routes() -> Router<Context> {
             "/api/v1/suppressions/import",
             post(suppression_lists::import).layer(DefaultBodyLimit::max(limits::IMPORT_BYTES_MAX)),
         )
+        .merge(templates::routes())
 }
