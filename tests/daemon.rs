@@ -6,6 +6,8 @@ mod check;
 mod database;
 #[path = "daemon/directory.rs"]
 mod directory;
+#[path = "daemon/dkim.rs"]
+mod dkim;
 #[path = "daemon/keys.rs"]
 mod keys;
 #[path = "daemon/logs.rs"]

@@ -174,6 +174,7 @@ fn context(ledger: &Arc<Ledger>, orders: &Arc<Mutex<Vec<(String, Order)>>>) -> C
             heard.lock().unwrap().push((destination, order));
             Box::pin(async { Ok(Standing { rate: Some("10/minute".into()), ..Standing::default() }) })
         })),
+        keys: None,
     };
     assert!(context.queue.set(queue).is_ok());
     context

@@ -64,6 +64,7 @@ declare! {
     counter Count MESSAGES_NOT_KEPT = "messages_not_kept_total": "Messages that the store did not take; their senders were told to try again.";
     counter Count DELIVERIES_RECOVERED = "deliveries_recovered_total": "Deliveries taken from nodes that died in the middle of a try.";
     counter Count BEATS_MISSED = "beats_missed_total": "Times that this node could not say in the store that it lives.";
+    counter Count DKIM_TURNS = "dkim_keys_total": "DKIM keys of our making that came to a stage, or whose record is missing, by which.";
     counter Count REPORTS_DROPPED = "reports_dropped_total": "Reports to senders that had nowhere to go.";
     counter Count LOGINS = "logins_total": "Logins, by how they were taken or why they were refused.";
     counter Count LOGIN_CHECKS = "login_checks_total": "Passwords that were checked against a hash: the dear part of a login.";

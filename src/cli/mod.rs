@@ -5,6 +5,7 @@ mod arguments;
 mod backup;
 mod check;
 mod daemon;
+mod dkim;
 mod explain;
 mod password;
 mod queue;
@@ -34,6 +35,7 @@ pub fn main() -> ExitCode {
         Command::Settings => settings::run(&origin),
         Command::Queue(what) => queue::run(&origin, what),
         Command::Explain { from, to, json } => explain::run(&origin, &from, &to, json),
+        Command::Dkim(what) => dkim::run(&origin, what),
         Command::Password => password::run(),
         Command::Backup { file, with_key } => backup::run(&origin, &file, with_key),
         Command::Restore { file } => restore::run(&origin, &file),

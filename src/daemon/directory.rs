@@ -56,6 +56,7 @@ impl Keeper {
     async fn try_refresh(&self) -> Result<(), StoreError> {
         let running = self.house.running.load_full();
         self.enter_tenants(&running.config).await?;
+        self.house.signer.read(&self.store).await?;
         let read = self.store.directory_rows().await?;
         let mut rows = self.rows.lock().await;
         *rows = read;
@@ -80,6 +81,7 @@ impl Keeper {
         for trouble in troubles {
             tracing::warn!(%trouble, "in the directory");
         }
+        self.house.signer.assemble(&directory);
         self.house.directory.replace(directory);
         self.house.logins.prepare();
     }

@@ -3,6 +3,7 @@
 use super::build::Prepared;
 use super::doors::OpenDoor;
 use super::happenings::StoreAnswers;
+use super::signing::Signer;
 use super::way_out::WayOut;
 use crate::base::clock::{Clock, Time};
 use crate::base::limits;
@@ -40,6 +41,8 @@ pub struct House {
     pub limits: Limits,
     pub directory: Arc<DirectoryHandle>,
     pub logins: Arc<Logins>,
+    /// Which keys sign.
+    pub signer: Signer,
     /// Set once, when the store is open.
     pub way_out: OnceLock<Arc<WayOut>>,
     started_at: Time,
@@ -91,6 +94,7 @@ impl House {
             limits: Limits::new(clock.clone()),
             directory,
             logins: Arc::new(logins),
+            signer: Signer::default(),
             store_trouble: ArcSwap::from_pointee(Some("it is being opened".to_owned())),
             clock,
         })

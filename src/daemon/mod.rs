@@ -19,6 +19,7 @@ pub mod privilege;
 mod quickstart;
 mod reload;
 mod run;
+pub mod signing;
 mod sockets;
 mod way_out;
 mod welcome;

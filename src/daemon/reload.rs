@@ -9,6 +9,7 @@ use super::directory::Keeper;
 use super::doors::{self, Applied, Contexts, Moves, OpenDoor, Wanted};
 use super::happenings::{DoorLeftOut, ReloadRefused, Reloaded};
 use super::house::House;
+use super::signing::{self, FileKeys};
 use super::sockets::Sockets;
 use super::way_out::WayOut;
 use super::{build, notify, quickstart};
@@ -43,6 +44,7 @@ struct Tried {
     shown: Shown,
     names: Source,
     replies: Arc<Replies>,
+    signing_keys: FileKeys,
     moves: Moves,
     bound: Vec<(SocketAddr, Wanted, Bound)>,
     left_out: Vec<String>,
@@ -96,6 +98,7 @@ impl Reloader {
         let names = Source::open(&config.dns).map_err(|why| why.to_string())?;
         let replies = Replies::open(config.delivery.replies.as_deref())
             .map_err(|why| format!("delivery.replies cannot be used: {why}"))?;
+        let signing_keys = signing::read_files(&config)?;
         let open = self.house.doors();
         let moves = doors::moves(&open, doors::wanted(&config));
         let (mut bound, mut left_out) = (Vec::new(), Vec::new());
@@ -114,12 +117,12 @@ impl Reloader {
         self.log_file
             .switch_to(config.server.log_file.as_deref())
             .map_err(|why| format!("server.log_file cannot be opened: {why}"))?;
-        Ok(Tried { config, waiting, shown, names, replies, moves, bound, left_out })
+        Ok(Tried { config, waiting, shown, names, replies, signing_keys, moves, bound, left_out })
     }
 
     /// Nothing here can fail but the taking over of a port from one of our own doors.
     async fn swap(&self, tried: Tried) {
-        let Tried { config, waiting, shown, names, replies, moves, bound, mut left_out } = tried;
+        let Tried { config, waiting, shown, names, replies, signing_keys, moves, bound, mut left_out } = tried;
         self.certificates.swap(shown);
         self.resolver.swap(names);
         self.contexts.smtp.bodies.resize(usize::try_from(config.smtp.body_memory).unwrap_or(usize::MAX));
@@ -136,6 +139,7 @@ impl Reloader {
             DoorLeftOut { why }.record();
         }
         let generation = self.house.take_up(config, replies, left_out);
+        self.house.signer.take_up(signing_keys);
         self.keeper.refresh().await;
         self.way_out.reconfigure(&self.house.running.load().config);
         Reloaded { generation, opened, changed, closed, waiting: &waiting }.record();

@@ -9,7 +9,7 @@ use super::house::{House, LISTENERS};
 use super::master_key::{self, Provenance};
 use super::reload::Reloader;
 use super::way_out::WayOut;
-use super::{NotStarted, drain, explain, notify, operate, welcome};
+use super::{NotStarted, drain, explain, notify, operate, signing, welcome};
 use crate::base::backoff::Backoff;
 use crate::base::budget::Budget;
 use crate::base::clock::Clock;
@@ -61,6 +61,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
 
     let shown = build::certificate_sources(&prepared.config).read().map_err(NotStarted::misconfigured)?;
     let certificates = Certificates::new(shown);
+    house.signer.take_up(signing::read_files(&prepared.config).map_err(NotStarted::misconfigured)?);
     let resolver = Resolver::new(Source::open(&prepared.config.dns).map_err(NotStarted::misconfigured)?);
     let http = http_context(&house, metrics);
     let control_path = prepared.config.server.data_dir.join(control::FILE_NAME);
@@ -87,11 +88,14 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     let way_out = Arc::new(WayOut::open(&house, &store, &lease, &resolver).await?);
     // Both are set here alone, and once.
     let _ = house.way_out.set(way_out.clone());
+    let keys = Arc::new(tender(&house, &store, &resolver));
+    tokio::spawn(keys.clone().tend(house.shutdown.clone()));
     let queue = http::Queue {
         ledger: way_out.ledger.clone(),
         explain: explain::explainer(house.clone(), way_out.clone()),
         stand: Some(operate::stand(way_out.clone())),
         steer: Some(operate::steer(way_out.clone())),
+        keys: Some(keys),
     };
     let _ = http.queue.set(queue);
     let smtp_context =
@@ -126,6 +130,17 @@ fn http_context(house: &Arc<House>, metrics: Metrics) -> http::Context {
         settings: Arc::new(move || of.settings()),
         queue: Arc::default(),
         clock: Clock::System,
+        random: Random::System,
+    }
+}
+
+fn tender(house: &House, store: &Arc<Store>, resolver: &Resolver) -> tend::dkim::Tender {
+    tend::dkim::Tender {
+        store: store.clone(),
+        resolver: resolver.clone(),
+        directory: house.directory.clone(),
+        signing: house.signer.keys.clone(),
+        clock: house.clock.clone(),
         random: Random::System,
     }
 }

@@ -13,6 +13,7 @@ const TREE: &[(i64, &str, &str)] = &[
     (3, "desk", include_str!("../../migrations/0003_desk.sql")),
     (4, "queue", include_str!("../../migrations/0004_queue.sql")),
     (5, "steering", include_str!("../../migrations/0005_steering.sql")),
+    (7, "dkim", include_str!("../../migrations/0007_dkim.sql")),
 ];
 
 /// The newest version this program knows.

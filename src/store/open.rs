@@ -7,8 +7,8 @@ use super::seal::Seal;
 use super::statement::{Binds, Columns, Multi, Statement, fetch_one};
 use super::writer::{Chore, Health, Trade, Writer};
 use super::{
-    bodies, directory, events, housekeeping, mail, migrate, moves, nodes, people, policies, pool, queue, seal,
-    steering, suppressions, waiting, writer,
+    bodies, directory, dkim_keys, events, housekeeping, mail, migrate, moves, nodes, people, policies, pool, queue,
+    seal, steering, suppressions, waiting, writer,
 };
 use crate::base::clock::{Clock, Outside, Time};
 use crate::base::limits;
@@ -114,9 +114,10 @@ impl Store {
 
 /// Every statement of the store by name, for the test that prepares all of them on both engines.
 pub fn all_statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
-    let single: [&[&'static Statement]; 15] = [
+    let single: [&[&'static Statement]; 16] = [
         bodies::STATEMENTS,
         directory::STATEMENTS,
+        dkim_keys::STATEMENTS,
         events::STATEMENTS,
         housekeeping::STATEMENTS,
         super::limits::STATEMENTS,

@@ -3,6 +3,7 @@
 
 mod actions;
 mod destinations;
+mod dkim;
 mod emails;
 mod explain;
 mod fields;
@@ -18,6 +19,7 @@ use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::queue::ledger::Ledger;
 use crate::store::StoreError;
+use crate::tend::dkim::Tender;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
@@ -30,6 +32,8 @@ pub struct Queue {
     /// What is done about destinations; none while nothing is delivered.
     pub stand: Option<Stand>,
     pub steer: Option<Steer>,
+    /// DKIM keys; none where none are kept.
+    pub keys: Option<Arc<Tender>>,
 }
 
 /// Empty until the store is open: health can be asked for before.
@@ -68,5 +72,8 @@ pub(super) fn routes() -> Router<Context> {
         .route("/api/v1/queue/destinations/{destination}/suspend", post(destinations::suspend))
         .route("/api/v1/queue/destinations/{destination}/resume", post(destinations::resume))
         .route("/api/v1/queue/destinations/{destination}/rate", post(destinations::rate))
+        .route("/api/v1/dkim-keys", get(dkim::list))
+        .route("/api/v1/domains/{domain}/dkim-keys", get(dkim::list_of).post(dkim::make))
+        .route("/api/v1/domains/{domain}/dkim-keys/rotate", post(dkim::rotate))
         .layer(DefaultBodyLimit::max(limits::API_BODY_BYTES_MAX))
 }
