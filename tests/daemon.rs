@@ -8,6 +8,8 @@ mod database;
 mod directory;
 #[path = "daemon/dns.rs"]
 mod dns;
+#[path = "daemon/dkim.rs"]
+mod dkim;
 #[path = "daemon/keys.rs"]
 mod keys;
 #[path = "daemon/logs.rs"]

@@ -3,6 +3,8 @@
 
 #[path = "dkim/goldens.rs"]
 mod goldens;
+#[path = "dkim/life.rs"]
+mod life;
 #[path = "dkim/others.rs"]
 mod others;
 #[path = "dkim/tampering.rs"]

@@ -180,6 +180,7 @@ fn context(ledger: &Arc<Ledger>, orders: &Arc<Mutex<Vec<(String, Order)>>>) -> C
             Box::pin(async { Ok(Standing { rate: Some("10/minute".into()), ..Standing::default() }) })
         })),
         records: None,
+        keys: None,
     };
     assert!(context.queue.set(queue).is_ok());
     context

@@ -387,6 +387,32 @@ pub const PEM_FILE_BYTES_MAX: u64 = 1 << 20;
 /// Fields of one header that are signed: no honest one has a tenth of it, and each is named in every signature.
 pub const SIGNED_FIELDS_MAX: usize = 200;
 
+/// How long a second key's record is in the DNS before it signs: longer than servers take to hear of each other, and
+/// than caches keep that there was none (RFC 2308 5: up to a day).
+pub const DKIM_SPREADS_IN: Duration = Duration::from_secs(86_400);
+
+/// How long a key's record stays after it signed last: mail waits for up to five days, and may be verified late.
+pub const DKIM_RETIRES_IN: Duration = Duration::from_secs(7 * 86_400);
+
+/// Keys of one domain that are not retired: two kinds, old and new, and a few that somebody tried.
+pub const DKIM_KEYS_OF_DOMAIN_MAX: usize = 16;
+
+/// Keys that are read at all: two for each of more domains than one house has.
+pub const DKIM_KEYS_MAX: usize = 20_000;
+
+/// How often the keys are gone through, and how long a look at one is good for: somebody waits for a new one, and
+/// nobody for one that signs.
+pub const DKIM_ROUND_EVERY: Duration = Duration::from_secs(60);
+pub const DKIM_LOOK_NEW: Duration = Duration::from_secs(300);
+pub const DKIM_LOOK_SETTLED: Duration = Duration::from_secs(6 * 3_600);
+
+/// Looks in one round, and at once: thousands of keys are spread over many rounds.
+pub const DKIM_LOOKS_IN_ROUND: usize = 200;
+pub const DKIM_LOOKS_AT_ONCE: usize = 8;
+
+/// A look that takes longer says nothing: a page of them has to fit into one request.
+pub const DKIM_LOOK_MAX: Duration = Duration::from_secs(5);
+
 // --- mail to other servers -----------------------------------------------------------------------
 
 /// A line of a remote's reply with its CRLF: RFC 5321 4.5.3.1.5 has 512, and lines of an AUTH dialogue 12,288

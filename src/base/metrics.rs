@@ -74,6 +74,7 @@ declare! {
     counter Count RECIPIENTS_SUPPRESSED = "recipients_suppressed_total": "Recipients that were not written to, by when it was found: at accept or before a try.";
     counter Count RETURNS = "returns_total": "Messages to our return paths, by what they were.";
     counter Count RETURN_PATHS_TURNED = "return_paths_turned_total": "Times that the return path of a domain came into use or fell out of it.";
+    counter Count DKIM_TURNS = "dkim_keys_total": "DKIM keys of our making that came to a stage, or whose record is missing, by which.";
     counter Count REPORTS_DROPPED = "reports_dropped_total": "Reports to senders that had nowhere to go.";
     counter Count LOGINS = "logins_total": "Logins, by how they were taken or why they were refused.";
     counter Count LOGIN_CHECKS = "login_checks_total": "Passwords that were checked against a hash: the dear part of a login.";

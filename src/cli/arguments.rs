@@ -1,6 +1,6 @@
 //! What can be said on the command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
@@ -58,6 +58,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make, show and rotate the keys that sign mail.
+    #[command(subcommand)]
+    Dkim(Dkim),
     /// Show the settings that the running daemon has in force; secrets are stars.
     Settings,
     /// Turn a password into the lines for its credential: asked for on the terminal, or read from standard
@@ -87,6 +90,41 @@ pub enum Key {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Subcommand)]
+pub enum Dkim {
+    /// Make a key and print the record for the DNS; it signs once that was seen there.
+    New {
+        /// A domain of ours.
+        domain: String,
+        /// The name of the record below _domainkey; without it one after the day.
+        #[arg(long, value_name = "NAME")]
+        selector: Option<String>,
+        /// Receivers all know RSA, and not all Ed25519; both sign side by side.
+        #[arg(long, value_enum, default_value = "rsa")]
+        algorithm: WhichAlgorithm,
+    },
+    /// Keys with their records, how far they are, and what the DNS says now.
+    Show {
+        /// Without it all domains, and without a look into the DNS.
+        domain: Option<String>,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a new key beside each that signs; when the new one signs, the old one retires by itself.
+    Rotate {
+        /// A domain of ours.
+        domain: String,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum WhichAlgorithm {
+    Rsa,
+    Ed25519,
+    Both,
 }
 
 #[derive(Subcommand)]

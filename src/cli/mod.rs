@@ -6,6 +6,7 @@ mod backup;
 mod check;
 mod daemon;
 mod dns;
+mod dkim;
 mod explain;
 mod key;
 mod password;
@@ -40,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Explain { from, to, json } => explain::run(&origin, &from, &to, json),
         Command::Key(what) => key::run(&origin, what),
         Command::Dns { domain, json } => dns::run(&origin, &domain, json),
+        Command::Dkim(what) => dkim::run(&origin, what),
         Command::Password => password::run(),
         Command::Backup { file, with_key } => backup::run(&origin, &file, with_key),
         Command::Restore { file } => restore::run(&origin, &file),

@@ -67,6 +67,7 @@ impl Keeper {
     async fn try_refresh(&self) -> Result<(), StoreError> {
         let running = self.house.running.load_full();
         self.enter_tenants(&running.config).await?;
+        self.house.signer.read(&self.store).await?;
         // The directory's version is read first: what changes meanwhile is read again.
         let directory = self.store.directory_rows().await?;
         self.keys.refresh().await?;
@@ -96,6 +97,7 @@ impl Keeper {
         for trouble in troubles {
             tracing::warn!(%trouble, "in the directory");
         }
+        self.house.signer.assemble(&directory);
         templates::assemble(&self.house.templates, &self.house.template_files.load(), &rows.templates, &directory);
         self.house.directory.replace(directory);
         self.house.logins.prepare();

@@ -3,6 +3,7 @@
 use super::build::Prepared;
 use super::doors::OpenDoor;
 use super::happenings::StoreAnswers;
+use super::signing::Signer;
 use super::way_out::WayOut;
 use crate::base::clock::{Clock, Time};
 use crate::base::limits;
@@ -51,6 +52,8 @@ pub struct House {
     pub templates: Arc<template::Handle>,
     /// The folder's, as the configuration in force was read with.
     pub template_files: ArcSwap<Vec<template::Source>>,
+    /// Which keys sign.
+    pub signer: Signer,
     /// Set once, when the store is open.
     pub way_out: OnceLock<Arc<WayOut>>,
     started_at: Time,
@@ -112,6 +115,7 @@ impl House {
             logins: Arc::new(logins),
             templates: Arc::default(),
             template_files: ArcSwap::from_pointee(prepared.templates.clone()),
+            signer: Signer::default(),
             store_trouble: ArcSwap::from_pointee(Some("it is being opened".to_owned())),
             clock,
         })

@@ -21,6 +21,7 @@ mod quickstart;
 pub mod records;
 mod reload;
 mod run;
+pub mod signing;
 mod sockets;
 mod templates;
 mod way_out;

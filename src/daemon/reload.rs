@@ -9,6 +9,7 @@ use super::directory::Keeper;
 use super::doors::{self, Applied, Contexts, Moves, OpenDoor, Wanted};
 use super::happenings::{DoorLeftOut, ReloadRefused, Reloaded};
 use super::house::{Beside, House};
+use super::signing::{self, FileKeys};
 use super::sockets::Sockets;
 use super::way_out::WayOut;
 use super::{build, notify, quickstart, templates};
@@ -44,6 +45,7 @@ struct Tried {
     shown: Shown,
     names: dns::Source,
     beside: Beside,
+    signing_keys: FileKeys,
     moves: Moves,
     bound: Vec<(SocketAddr, Wanted, Bound)>,
     left_out: Vec<String>,
@@ -102,6 +104,7 @@ impl Reloader {
         let names = dns::Source::open(&config.dns).map_err(|why| why.to_string())?;
         let replies = Replies::open(config.delivery.replies.as_deref())
             .map_err(|why| format!("delivery.replies cannot be used: {why}"))?;
+        let signing_keys = signing::read_files(&config)?;
         let open = self.house.doors();
         let moves = doors::moves(&open, doors::wanted(&config));
         let (mut bound, mut left_out) = (Vec::new(), Vec::new());
@@ -121,12 +124,12 @@ impl Reloader {
             .switch_to(config.server.log_file.as_deref())
             .map_err(|why| format!("server.log_file cannot be opened: {why}"))?;
         let beside = Beside { replies, templates };
-        Ok(Tried { config, waiting, shown, names, beside, moves, bound, left_out })
+        Ok(Tried { config, waiting, shown, names, beside, signing_keys, moves, bound, left_out })
     }
 
     /// Nothing here can fail but the taking over of a port from one of our own doors.
     async fn swap(&self, tried: Tried) {
-        let Tried { config, waiting, shown, names, beside, moves, bound, mut left_out } = tried;
+        let Tried { config, waiting, shown, names, beside, signing_keys, moves, bound, mut left_out } = tried;
         self.certificates.swap(shown);
         self.resolver.swap(names);
         self.contexts.smtp.bodies.resize(usize::try_from(config.smtp.body_memory).unwrap_or(usize::MAX));
@@ -143,6 +146,7 @@ impl Reloader {
             DoorLeftOut { why }.record();
         }
         let generation = self.house.take_up(config, beside, left_out);
+        self.house.signer.take_up(signing_keys);
         self.keeper.refresh().await;
         self.way_out.reconfigure(&self.house.running.load().config);
         Reloaded { generation, opened, changed, closed, waiting: &waiting }.record();

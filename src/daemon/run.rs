@@ -10,7 +10,7 @@ use super::keyring::Keys;
 use super::master_key::{self, Provenance};
 use super::reload::Reloader;
 use super::way_out::WayOut;
-use super::{NotStarted, drain, explain, notify, operate, records, templates, welcome};
+use super::{NotStarted, drain, explain, notify, operate, records, signing, templates, welcome};
 use crate::base::backoff::Backoff;
 use crate::base::budget::Budget;
 use crate::base::clock::Clock;
@@ -62,6 +62,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
 
     let shown = build::certificate_sources(&prepared.config).read().map_err(NotStarted::misconfigured)?;
     let certificates = Certificates::new(shown);
+    house.signer.take_up(signing::read_files(&prepared.config).map_err(NotStarted::misconfigured)?);
     let resolver = Resolver::new(Source::open(&prepared.config.dns).map_err(NotStarted::misconfigured)?);
     let http = http_context(&house, metrics);
     let control_path = prepared.config.server.data_dir.join(control::FILE_NAME);
@@ -95,6 +96,8 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
     let way_out = Arc::new(WayOut::open(&house, &store, &lease, &keys, &resolver).await?);
     // Both are set here alone, and once.
     let _ = house.way_out.set(way_out.clone());
+    let tender = Arc::new(tender(&house, &store, &resolver));
+    tokio::spawn(tender.clone().tend(house.shutdown.clone()));
     let queue = http::Queue {
         ledger: way_out.ledger.clone(),
         templates: house.templates.clone(),
@@ -102,6 +105,7 @@ async fn live(mut prepared: Prepared, begun: Instant) -> Result<(), NotStarted> 
         stand: Some(operate::stand(way_out.clone())),
         steer: Some(operate::steer(way_out.clone())),
         records: Some(records::open(&house, &store, &resolver)),
+        keys: Some(tender),
     };
     let _ = http.queue.set(queue);
     let smtp_context = smtp_context(&house, &way_out, (&certificates, &resolver), &prepared.config.server.data_dir);
@@ -150,6 +154,17 @@ fn follow_links(house: &House, http: &http::Context, store: &Arc<Store>, keys: A
     // It is set here alone, and once.
     let _ = http.tracking.set(tracking);
     sightings
+}
+
+fn tender(house: &House, store: &Arc<Store>, resolver: &Resolver) -> tend::dkim::Tender {
+    tend::dkim::Tender {
+        store: store.clone(),
+        resolver: resolver.clone(),
+        directory: house.directory.clone(),
+        signing: house.signer.keys.clone(),
+        clock: house.clock.clone(),
+        random: Random::System,
+    }
 }
 
 /// What the SMTP doors stand on.

@@ -14,6 +14,7 @@ const TREE: &[(i64, &str, &str)] = &[
     (4, "queue", include_str!("../../migrations/0004_queue.sql")),
     (5, "steering", include_str!("../../migrations/0005_steering.sql")),
     (6, "templates", include_str!("../../migrations/0006_templates.sql")),
+    (7, "dkim", include_str!("../../migrations/0007_dkim.sql")),
     (8, "idempotency", include_str!("../../migrations/0008_idempotency.sql")),
     (9, "suppressions", include_str!("../../migrations/0009_suppressions.sql")),
 ];

@@ -10,6 +10,7 @@ pub mod bodies;
 pub mod change;
 pub mod dialect;
 pub mod directory;
+pub mod dkim_keys;
 pub mod error;
 pub mod events;
 mod happenings;

@@ -7,7 +7,7 @@ use super::seal::Seal;
 use super::statement::{Binds, Columns, Multi, Statement, fetch_one};
 use super::writer::{Chore, Health, Trade, Writer};
 use super::{
-    bodies, directory, events, housekeeping, idempotency, links, mail, migrate, moves, nodes, people, policies, pool, queue,
+    bodies, directory, dkim_keys, events, housekeeping, idempotency, links, mail, migrate, moves, nodes, people, policies, pool, queue,
     seal, steering, suppressions, templates, waiting, writer,
 };
 use crate::base::clock::{Clock, Outside, Time};
@@ -115,9 +115,10 @@ impl Store {
 
 /// Every statement of the store by name, for the test that prepares all of them on both engines.
 pub fn all_statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
-    let single: [&[&'static Statement]; 18] = [
+    let single: [&[&'static Statement]; 19] = [
         bodies::STATEMENTS,
         directory::STATEMENTS,
+        dkim_keys::STATEMENTS,
         events::STATEMENTS,
         housekeeping::STATEMENTS,
         idempotency::STATEMENTS,

@@ -1,8 +1,9 @@
 //! What can happen by the clock, to a node among its like and to domains: each with its line and its number.
 
-use crate::base::metrics::{BEATS_MISSED, DELIVERIES_RECOVERED, DOMAINS_NOT_READY, SUPPRESSIONS_UNREAD};
+use crate::base::metrics::{BEATS_MISSED, DELIVERIES_RECOVERED, DKIM_TURNS, DOMAINS_NOT_READY, SUPPRESSIONS_UNREAD};
 use crate::base::observe::Happening;
 use crate::mail::domain_name::DomainName;
+use crate::model::dkim::MadeKey;
 use crate::policy::readiness::Part;
 use crate::store::StoreError;
 use std::time::Duration;
@@ -131,5 +132,36 @@ impl Happening for FootingsCounted {
         for (part, domains) in self.unready {
             metrics::gauge!(DOMAINS_NOT_READY, "part" => part.word()).set(domains as f64);
         }
+    }
+}
+
+/// A key came to its next stage.
+pub(super) struct KeyMoved<'a> {
+    pub key: &'a MadeKey,
+}
+
+impl Happening for KeyMoved<'_> {
+    fn record(self) {
+        let MadeKey { domain, selector, stage, .. } = self.key;
+        metrics::counter!(DKIM_TURNS, "turn" => stage.as_str()).increment(1);
+        tracing::info!(%domain, %selector, stage = stage.as_str(), "a DKIM key moved on");
+    }
+}
+
+/// The record of a key that signs, or signed lately, is not in the DNS any more.
+pub(super) struct RecordMissing<'a> {
+    pub key: &'a MadeKey,
+    pub found: &'a str,
+}
+
+impl Happening for RecordMissing<'_> {
+    fn record(self) {
+        let Self { key: MadeKey { domain, selector, stage, .. }, found } = self;
+        metrics::counter!(DKIM_TURNS, "turn" => "missing").increment(1);
+        let stage = stage.as_str();
+        tracing::warn!(
+            %domain, %selector, stage, found,
+            "the record of a DKIM key is missing: what it signed cannot be verified; `gatepost dkim show` prints the record"
+        );
     }
 }

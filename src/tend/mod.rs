@@ -1,5 +1,6 @@
 //! Work by the clock, beside the mail: what nobody waits for and somebody has to do.
 
+pub mod dkim;
 mod happenings;
 pub mod heartbeat;
 pub mod records;

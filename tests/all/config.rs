@@ -29,6 +29,9 @@ pub fn environment() -> Environment {
         .with("SHOUT", "yes")
 }
 
+/// An Ed25519 key as some tools write it: RFC 8463 A.2, no secret.
+pub const SIGNING_KEY: &str = "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=\n";
+
 /// A directory with every file that the examples name.
 fn directory() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -37,7 +40,8 @@ fn directory() -> tempfile::TempDir {
         ("certs/server.key", "x", 0o600),
         ("certs/mail.example.net.pem", "x", 0o644),
         ("certs/mail.example.net.key", "x", 0o600),
-        ("dkim/example.com.gp1.pem", "x", 0o600),
+        ("dkim/example.com.gp1.pem", SIGNING_KEY, 0o600),
+        ("dkim/other.pem", SIGNING_KEY, 0o600),
         ("zone.txt", "x", 0o644),
         ("replies.toml", "", 0o644),
         ("other.toml", "", 0o644),
@@ -456,7 +460,7 @@ pub const CHANGES: &[(&str, &str, &str)] = &[
     ("domain[].tracking.check", ", check = true", ", check = false"),
     ("domain[].dkim[]", "dkim = [", "#dkim = ["),
     ("domain[].dkim[].selector", "selector = \"gp1\"", "selector = \"gp2\""),
-    ("domain[].dkim[].key", "dkim/example.com.gp1.pem", "secrets/upstream"),
+    ("domain[].dkim[].key", "dkim/example.com.gp1.pem", "dkim/other.pem"),
     ("credential[].username", "username = \"app@example.com\"", "username = \"app2\""),
     ("credential[].password", "{ env = \"APP_PASSWORD\" }", "\"another\""),
     (

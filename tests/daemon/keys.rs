@@ -2,7 +2,7 @@
 //! keeps its value. The list of changes is the one of `tests/all/config.rs`, where it is complete.
 
 use super::tls::Made;
-use crate::config::{CHANGES, PASSWORD, SCRAM, changed, environment, keys, uncommented};
+use crate::config::{CHANGES, PASSWORD, SCRAM, SIGNING_KEY, changed, environment, keys, uncommented};
 use crate::ports;
 use crate::running::{Daemon, Yard};
 use gatepost::base::settings::Change;
@@ -22,7 +22,8 @@ fn yard() -> Yard {
     pair.write(&yard, "certs/mail.example.net");
     yard.write("secrets/master.key", &"0123456789abcdef".repeat(4));
     yard.write("secrets/upstream", "hunter2-correct-horse\n");
-    yard.write("dkim/example.com.gp1.pem", &pair.key);
+    yard.write("dkim/example.com.gp1.pem", SIGNING_KEY);
+    yard.write("dkim/other.pem", SIGNING_KEY);
     yard.write("zone.txt", "example.com A 192.0.2.1\n");
     yard.write("other.txt", "example.com A 192.0.2.2\n");
     yard.write("replies.toml", "");

@@ -76,7 +76,7 @@ username = "u"
 password = {{ file = "relay.secret" }}
 [[domain]]
 name = "example.com"
-dkim = [{{ selector = "gp1", key = "server.key" }}]
+dkim = [{{ selector = "gp1", key = "signing.key" }}]
 [[credential]]
 username = "plain@example.com"
 password = "{CREDENTIAL}"
@@ -130,6 +130,7 @@ fn no_secret_is_told_to_anyone() {
     let pair = Made::new("mail.example.com");
     pair.write(&yard, "server");
     yard.write("relay.secret", IN_FILE);
+    yard.write("signing.key", crate::config::SIGNING_KEY);
     let good = tables(&url);
     yard.configure_server(server(), &good);
     let private_key = pair.key.lines().nth(1).unwrap().to_owned();

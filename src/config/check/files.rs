@@ -2,6 +2,7 @@
 
 use super::Survey;
 use crate::deliver::outcome::Replies;
+use crate::proof::PrivateKey;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -33,8 +34,18 @@ impl Survey<'_> {
         self.replies_can_be_read();
         for (i, domain) in config.domain.iter().enumerate() {
             for (j, dkim) in domain.dkim.iter().enumerate() {
-                self.file_is_there("the key", &dkim.key, &format!("domain[{i}].dkim[{j}].key"), Private::Yes);
+                let path = format!("domain[{i}].dkim[{j}].key");
+                if self.file_is_there("the key", &dkim.key, &path, Private::Yes) {
+                    self.key_signs(&dkim.key, &path);
+                }
             }
+        }
+    }
+
+    fn key_signs(&mut self, file: &Path, path: &str) {
+        if let Err(why) = PrivateKey::open(file) {
+            let message = format!("the key {} cannot be used: {why}", file.display());
+            self.error(path, message, |finding| finding.label("named here"));
         }
     }
 
@@ -61,20 +72,25 @@ impl Survey<'_> {
         }
     }
 
-    fn file_is_there(&mut self, what: &str, file: &Path, path: &str, private: Private) {
+    /// False when there is an error; a warning is none.
+    fn file_is_there(&mut self, what: &str, file: &Path, path: &str, private: Private) -> bool {
         let shown = file.display();
         let metadata = match std::fs::metadata(file) {
             Ok(metadata) => metadata,
             Err(why) => {
-                return self.error(path, format!("{what} {shown} cannot be read"), |f| f.label(why.to_string()));
+                self.error(path, format!("{what} {shown} cannot be read"), |f| f.label(why.to_string()));
+                return false;
             }
         };
         if !metadata.is_file() {
             self.error(path, format!("{what} {shown} cannot be read"), |finding| finding.label("not a regular file"));
-        } else if private == Private::Yes && metadata.permissions().mode() & 0o004 != 0 {
+            return false;
+        }
+        if private == Private::Yes && metadata.permissions().mode() & 0o004 != 0 {
             self.warning(path, format!("{what} {shown} can be read by everyone"), |finding| {
                 finding.label("readable by every user of this machine").help(format!("chmod o-r {shown}"))
             });
         }
+        true
     }
 }

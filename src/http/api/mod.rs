@@ -4,6 +4,7 @@
 mod actions;
 mod destinations;
 mod domains;
+mod dkim;
 mod emails;
 mod explain;
 mod fields;
@@ -26,6 +27,7 @@ use crate::base::observe::Happening;
 use crate::content::template;
 use crate::queue::ledger::Ledger;
 use crate::store::StoreError;
+use crate::tend::dkim::Tender;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, post};
@@ -41,6 +43,8 @@ pub struct Queue {
     pub steer: Option<Steer>,
     /// Looks at the DNS of our domains; none where nobody does.
     pub records: Option<Look>,
+    /// DKIM keys; none where none are kept.
+    pub keys: Option<Arc<Tender>>,
 }
 
 /// Empty until the store is open: health can be asked for before.
@@ -92,6 +96,9 @@ pub(super) fn routes() -> Router<Context> {
         .route("/api/v1/suppressions/check", get(suppressions::check))
         .route("/api/v1/suppressions/export", get(suppression_lists::export))
         .route("/api/v1/link-keys", post(link_keys::make))
+        .route("/api/v1/dkim-keys", get(dkim::list))
+        .route("/api/v1/domains/{name}/dkim-keys", get(dkim::list_of).post(dkim::make))
+        .route("/api/v1/domains/{name}/dkim-keys/rotate", post(dkim::rotate))
         .layer(DefaultBodyLimit::max(limits::API_BODY_BYTES_MAX))
         // A list may be long.
         .route(
