@@ -16,6 +16,7 @@ use crate::model::name::Name;
 use crate::model::stream::INBOUND;
 use crate::policy::routes::Decision;
 use crate::queue::accept::{self, Acceptance, Destined, Discarded, Entry, Mode, Planned, Seating};
+use crate::queue::finish::Finish;
 use crate::queue::ledger::tenant_id;
 use crate::queue::ready::Ready;
 use crate::queue::settings::{self, Settings};
@@ -67,6 +68,8 @@ impl Share<'_> {
             },
             stream: INBOUND,
             prepared: with_received(around),
+            finish: Finish::default(),
+            links: None,
             deliveries: self.recipients.iter().flat_map(|(to, decision)| destined(to, decision)).collect(),
             discarded: self.recipients.iter().filter_map(|(to, decision)| discarded(to, decision)).collect(),
             now: around.now,

@@ -102,6 +102,8 @@ impl Aim {
             Self::ShortLines => !content.long,
         }
     }
+}
+
 /// Text with CRLF at the ends of its lines, as quoted-printable (RFC 2045 6.7).
 pub(super) fn write_quoted_printable(text: &[u8], out: &mut Vec<u8>) {
     quoted_printable::write(text, Source::Text, |piece| out.extend_from_slice(piece));
