@@ -77,13 +77,18 @@ fn classify_reply(bencher: Bencher, text: &str) {
     bencher.bench(|| replies.classify(black_box(&answer)));
 }
 
+fn keyring() -> Keyring {
+    let random = Random::seeded(1);
+    let key = |number| MacKey { number, secret: Secret::new(random.bytes::<32>().to_vec()) };
+    Keyring::new(vec![key(1), key(2)]).unwrap()
+}
+
 /// A link of this many bytes, and the keys for it.
 fn link(bytes: usize) -> (Keyring, Head, DeliveryId) {
     let random = Random::seeded(1);
-    let key = |number| MacKey { number, secret: Secret::new(random.bytes::<32>().to_vec()) };
     let leads_to = LeadsTo::Url(format!("https://example.com/{}", "a".repeat(bytes - 20)));
     let head = Head { message: id::new(Clock::System.now(), &random), link: 1, leads_to };
-    (Keyring::new(vec![key(1), key(2)]).unwrap(), head, id::new(Clock::System.now(), &random))
+    (keyring(), head, id::new(Clock::System.now(), &random))
 }
 
 /// Once for each link of a message.
@@ -170,7 +175,7 @@ fn miss_the_suppressed(bencher: Bencher, many: usize) {
 /// What a return path costs: once a transaction to write, once a report to read.
 #[divan::bench]
 fn write_return_path(bencher: Bencher) {
-    let paths = ReturnPaths::new(&Secret::new(vec![7; 32]), |_| true);
+    let paths = ReturnPaths::new(Arc::new(arc_swap::ArcSwap::from_pointee(keyring())), |_| true);
     let (domain, returned) =
         ("example.com".parse().unwrap(), Returned::Delivery(id::new(Clock::System.now(), &Random::System)));
     bencher.bench(|| paths.address(&domain, black_box(&returned)));

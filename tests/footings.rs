@@ -33,6 +33,7 @@ fn directory(file: &str) -> Directory {
         relays: &config.relay,
         sources: &config.source,
         destinations: &config.destination,
+        streams: &[],
         domains: &config.domain,
         credentials: &config.credential,
         mailboxes: &config.mailbox,

@@ -38,7 +38,7 @@ use gatepost::model::people::Tenant;
 use gatepost::policy::limits::Limits;
 use gatepost::queue::course::End;
 use gatepost::queue::ledger::Ledger;
-use gatepost::receive::pipeline::{Reception, Taken};
+use gatepost::receive::pipeline::{Reception, Received};
 use gatepost::smtp::reply::Reply;
 use gatepost::store::dialect::Engine;
 use gatepost::store::{Change, Store, people};
@@ -195,6 +195,8 @@ impl House {
         }
         let config = config(text);
         let ledger = Arc::new(Ledger {
+            keyring: crate::stores::keyring(),
+            keys: Default::default(),
             store: store.clone(),
             directory: Arc::new(DirectoryHandle::new(assembled(&config, &store.directory_rows().await.unwrap()))),
             settings: Arc::new(ArcSwap::from_pointee(config.delivery)),
@@ -224,8 +226,8 @@ impl House {
     /// What is filed; a report is not.
     async fn receive(&self, intake: Intake) -> Result<MessageId, Reply> {
         match self.reception().accept(intake, 100).await? {
-            Taken::Queued(id) => Ok(id),
-            Taken::Read => panic!("it was read as a report"),
+            Received::Queued(id) => Ok(id),
+            Received::Read => panic!("it was read as a report"),
         }
     }
 

@@ -68,6 +68,8 @@ impl House {
         };
         let (directory, _) = Directory::assemble(&parts, &store.directory_rows().await.unwrap());
         let ledger = Ledger {
+            keyring: crate::stores::keyring(),
+            keys: Default::default(),
             store: Arc::new(store),
             directory: Arc::new(DirectoryHandle::new(directory)),
             settings: Arc::new(ArcSwap::from_pointee(config.delivery)),

@@ -72,6 +72,8 @@ impl House {
         let parts = Parts { relays: &config.relay, domains: &config.domain, ..Parts::default() };
         let directory = Directory::assemble(&parts, &store.directory_rows().await.unwrap()).0;
         let ledger = Arc::new(Ledger {
+            keyring: crate::stores::keyring(),
+            keys: Default::default(),
             store,
             directory: Arc::new(DirectoryHandle::new(directory)),
             settings: Arc::new(ArcSwap::from_pointee(config.delivery)),

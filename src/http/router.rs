@@ -319,7 +319,6 @@ mod tests {
             (Place::Network(&[Serves::Tracking]), anyone, "/t/ready/0123456789abcdef0123456789abcdef", 200),
             (Place::Network(&[Serves::Tracking]), anyone, "/t/ready/0123456789ABCDEF0123456789abcdef", 404),
             (Place::Network(&[Serves::Tracking]), anyone, "/t/ready/hello", 404),
-            (Place::Network(&[Serves::Tracking]), anyone, "/t/ready", 404),
             (Place::Control, root, "/metrics", 200),
             (Place::Control, root, "/api/v1/status", 200),
         ] {

@@ -168,7 +168,7 @@ fn is_taken_on_trust(tracking: &Tracking) -> bool {
 mod tests {
     use super::*;
     use crate::base::settings::Scalar;
-    use crate::model::domain::{Clicks, Via};
+    use crate::model::domain::{Clicks, PixelPlace, Via};
     use crate::model::name::Name;
 
     fn domain(host: &str, return_path: ReturnPath) -> Domain {
@@ -177,6 +177,7 @@ mod tests {
             tenant: Name::default_tenant(),
             relay: Via::Direct,
             source: None,
+            hide_client: false,
             return_path,
             limits: vec![],
             recipient_limits: vec![],
@@ -184,6 +185,9 @@ mod tests {
                 host: Origin::parse(host).unwrap(),
                 opens: true,
                 clicks: Clicks::Html,
+                pixel: PixelPlace::Bottom,
+                exclude: Vec::new(),
+                sensitive: Vec::new(),
                 check: true,
             }),
             dkim: vec![],

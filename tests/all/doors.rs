@@ -66,6 +66,8 @@ fn deciders_in(directory: &Path) -> smtpd::Deciders {
     });
     let handle = Arc::new(DirectoryHandle::new(Directory::default()));
     let ledger = Arc::new(Ledger {
+        keyring: crate::stores::keyring(),
+        keys: Default::default(),
         store: Arc::new(store.recv().unwrap()),
         directory: handle.clone(),
         settings: Arc::new(ArcSwap::from_pointee(read_json("{}", &[]).unwrap())),

@@ -171,7 +171,7 @@ async fn a_mailing_can_be_ended_with_one_click() {
     let answer = asked(door, "POST", url, "List-Unsubscribe=One-Click");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     recipients(&house, &["one@far.example", "two@far.example"], &text);
-    house.comes_to_suppressed("one@far.example");
+    house.event_comes("email.suppressed", "one@far.example");
     assert_eq!(sink.messages(3).await.last().unwrap().recipients(), ["two@far.example"]);
     // Another stream is another matter.
     recipients(&house, &["one@far.example"], &newsletter("8bit"));

@@ -104,7 +104,7 @@ async fn mail_waits_for_a_key_that_can_sign() {
     let near = world.mx("near.example", Offer::usual()).await;
     world.yard.write("world.zone", &world.zone_text());
     house.daemon.reloads();
-    house.events_come("email.deferred", "4.7.5");
+    house.event_comes("email.deferred", "4.7.5");
     let row = house.row("two@near.example").unwrap();
     assert!(row.reason.as_ref().is_some_and(|why| why.contains("DKIM keys")), "{row:?}");
     assert!(near.kept().is_empty());

@@ -124,6 +124,11 @@ impl World {
         self.domain("relay = \"upstream\"");
     }
 
+    /// What the zone file says now.
+    pub fn zone_text(&self) -> String {
+        self.zone.borrow().clone()
+    }
+
     fn configuration(&self) -> String {
         let (delivery, domain, tables) = (self.delivery.borrow(), self.domain.borrow(), self.tables.borrow());
         format!(
@@ -303,6 +308,12 @@ impl House<'_> {
         let store = self.store();
         let mut question = store.prepare("SELECT data FROM events WHERE kind = ?1 ORDER BY id").unwrap();
         question.query_map([kind], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    /// Waits until an event of this kind says this.
+    pub fn event_comes(&self, kind: &str, words: &str) -> String {
+        let there = || self.events(kind).into_iter().find(|data| data.contains(words));
+        eventually(there).unwrap_or_else(|| panic!("no {kind} says {words}: {:?}\n{}", self.events(kind), self.daemon.all()))
     }
 
     /// How many deliveries are in each state.

@@ -9,7 +9,7 @@ use gatepost::model::delivery::{Delivery, State};
 use gatepost::model::message::{Message, Origin};
 use gatepost::model::suppression::{Cause, Suppression};
 use gatepost::policy::return_path::Returned;
-use gatepost::receive::pipeline::Taken;
+use gatepost::receive::pipeline::Received;
 use gatepost::smtp::reply::Reply;
 
 /// Somebody who gets mail here.
@@ -42,12 +42,12 @@ fn report(to: &str, recipients: &[(&str, &str, &str, &str)]) -> String {
 const NOBODY: (&str, &str, &str) = ("failed", "5.1.1", "550 5.1.1 no such user");
 
 impl House {
-    async fn gets(&self, to: &str, text: &str) -> Result<Taken, Reply> {
+    async fn gets(&self, to: &str, text: &str) -> Result<Received, Reply> {
         self.reception().accept(arrived("", &[to], text), 100).await
     }
 
     async fn reads(&self, to: &str, text: &str) {
-        assert_eq!(self.gets(to, text).await, Ok(Taken::Read));
+        assert_eq!(self.gets(to, text).await, Ok(Received::Read));
     }
 
     /// A message that its servers took.
@@ -131,7 +131,7 @@ async fn two_reports_at_once_are_one_bounce() {
     let text = report(&to, &[("gone@far.example", NOBODY.0, NOBODY.1, NOBODY.2)]);
     let all = futures_util::future::join_all((0..8).map(|_| house.gets(&to, &text))).await;
     // Who comes too late is told to try again, and finds nothing to do.
-    assert!(all.contains(&Ok(Taken::Read)));
+    assert!(all.contains(&Ok(Received::Read)));
     for refused in all.into_iter().filter_map(Result::err) {
         assert_eq!(refused.code(), 451);
     }

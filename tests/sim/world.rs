@@ -186,6 +186,8 @@ impl World {
         let directory = Arc::new(DirectoryHandle::new(Directory::assemble(&parts, &rows).0));
         let settings: Settings = config.delivery;
         let ledger = Arc::new(Ledger {
+            keyring: crate::stores::keyring(),
+            keys: Default::default(),
             store: store.clone(),
             directory,
             settings: Arc::new(ArcSwap::from_pointee(settings)),

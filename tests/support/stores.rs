@@ -3,11 +3,13 @@
 
 use crate::mails::Mails;
 use crate::postgres::Cluster;
+use arc_swap::ArcSwap;
 use gatepost::base::budget::Budget;
 use gatepost::base::clock::{Clock, Time};
 use gatepost::base::id;
 use gatepost::base::random::Random;
 use gatepost::base::secret::Secret;
+use gatepost::content::token::{Keyring, MacKey};
 use gatepost::model::delivery::Lease;
 use gatepost::policy::return_path::ReturnPaths;
 use gatepost::queue::ready::Ready;
@@ -57,7 +59,7 @@ pub fn ready() -> Arc<Ready> {
 
 /// Of a house whose domains all have their records.
 pub fn return_paths() -> ReturnPaths {
-    ReturnPaths::new(&Secret::new(vec![7; 32]), |_| true)
+    ReturnPaths::new(keyring(), |_| true)
 }
 
 pub fn lease() -> Lease {
@@ -215,4 +217,11 @@ pub async fn until_down(store: &Store) -> String {
         Health::Down { why } => why,
         Health::Up => unreachable!("just seen down"),
     }
+}
+
+/// What links and return paths of a test are made with.
+#[allow(dead_code, reason = "not every binary that has this file makes any")]
+pub fn keyring() -> Arc<ArcSwap<Keyring>> {
+    let key = MacKey { number: 1, secret: Secret::new(vec![7; 32]) };
+    Arc::new(ArcSwap::from_pointee(Keyring::new(vec![key]).unwrap()))
 }

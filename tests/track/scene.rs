@@ -44,6 +44,7 @@ pub fn context() -> Context {
         settings: Arc::new(|| status::Settings { generation: 1, settings: Vec::new() }),
         queue: Arc::default(),
         tracking: Arc::default(),
+        echo: gatepost::policy::readiness::echo::Echo::under(&gatepost::base::secret::Secret::new(vec![7; 32])),
         clock: Clock::System,
         random: Random::System,
     }

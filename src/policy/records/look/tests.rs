@@ -5,7 +5,7 @@ use super::*;
 use crate::base::settings::Scalar;
 use crate::dns::Source;
 use crate::dns::zone::Zone;
-use crate::model::domain::{Clicks, Domain, ReturnPath, Tracking, Via};
+use crate::model::domain::{Clicks, PixelPlace, Domain, ReturnPath, Tracking, Via};
 use crate::model::url::Origin;
 
 const RIGHT: &str = "\
@@ -37,6 +37,7 @@ fn domain(name: &str) -> Domain {
         tenant: crate::model::name::Name::default_tenant(),
         relay: Via::Direct,
         source: None,
+        hide_client: false,
         return_path: ReturnPath::Recipient,
         limits: vec![],
         recipient_limits: vec![],
@@ -44,6 +45,9 @@ fn domain(name: &str) -> Domain {
             host: Origin::parse("https://t.example.com").unwrap(),
             opens: true,
             clicks: Clicks::Html,
+            pixel: PixelPlace::Bottom,
+            exclude: Vec::new(),
+            sensitive: Vec::new(),
             check: true,
         }),
         dkim: vec![],

@@ -1,6 +1,6 @@
 use super::*;
 use crate::base::settings::Scalar;
-use crate::model::domain::{Clicks, Selector};
+use crate::model::domain::{Clicks, PixelPlace, Selector};
 use crate::model::url::Origin;
 
 fn name(text: &str) -> DomainName {
@@ -13,6 +13,7 @@ fn domain(name: &str) -> Domain {
         tenant: crate::model::name::Name::default_tenant(),
         relay: Via::Direct,
         source: None,
+        hide_client: false,
         return_path: ReturnPath::Keep,
         limits: vec![],
         recipient_limits: vec![],
@@ -26,7 +27,7 @@ fn here() -> Leaving {
 }
 
 fn tracked(host: &str) -> Option<Tracking> {
-    Some(Tracking { host: Origin::parse(host).unwrap(), opens: true, clicks: Clicks::Html, check: true })
+    Some(Tracking { host: Origin::parse(host).unwrap(), opens: true, clicks: Clicks::Html, pixel: PixelPlace::Bottom, exclude: Vec::new(), sensitive: Vec::new(), check: true })
 }
 
 /// `purpose host kind value`, with `?` for one that is only recommended and `…` where something has to be filled in.
