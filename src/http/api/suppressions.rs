@@ -92,7 +92,7 @@ pub(super) async fn list(
         let found = store.suppressions_at(&tenant, &whom).await.map_err(store_failed)?;
         return Ok(Json(List::new(found.iter().map(Row::of).collect(), None)));
     }
-    let behind = after.as_deref().map(place).transpose()?.unwrap_or_default();
+    let behind = after.as_deref().filter(|after| !after.is_empty()).map(place).transpose()?.unwrap_or_default();
     let behind = (behind.0.as_str(), behind.1.as_str(), behind.2.as_str());
     let mut found = store.suppressions_behind(&tenant, behind, limit as i64 + 1).await.map_err(store_failed)?;
     let more = found.len() > limit;
