@@ -191,7 +191,7 @@ impl<'a> Listed<'a> {
             }
             '>' | ')' | '\\' | '[' | ']' => return None,
             _ => {
-                let end = self.rest.find(|c: char| ",;<>()\"\\ \t:@".contains(c)).unwrap_or(self.rest.len());
+                let end = self.rest.find(|c: char| ",;<>()[]\"\\ \t:@".contains(c)).unwrap_or(self.rest.len());
                 let word = self.take(end);
                 self.word(word, word);
             }
