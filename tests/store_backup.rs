@@ -530,6 +530,15 @@ async fn a_row_that_does_not_fit_is_named() {
 
 // --- older ones -----------------------------------------------------------------------------------
 
+/// The table of signing keys before it went by the names of domains.
+const OLD_DKIM_KEYS: [&str; 3] = [
+    "DROP TABLE dkim_keys",
+    "CREATE TABLE dkim_keys (id TEXT PRIMARY KEY, domain_id TEXT NOT NULL, selector TEXT NOT NULL, \
+     algorithm TEXT NOT NULL, stage TEXT NOT NULL, public_key TEXT NOT NULL, secret_id TEXT NOT NULL, \
+     created_at BIGINT NOT NULL, published_at BIGINT, active_at BIGINT, retiring_at BIGINT, retired_at BIGINT)",
+    "CREATE UNIQUE INDEX dkim_keys_by_selector ON dkim_keys (domain_id, selector)",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_backup_is_brought_up_to_date() {
     let directory = tempfile::tempdir().unwrap();
@@ -550,6 +559,7 @@ async fn an_older_backup_is_brought_up_to_date() {
     ];
     let mut steps: Vec<String> = desk.iter().map(|table| format!("DROP TABLE {table}")).collect();
     steps.extend(desk.iter().map(|table| format!("DELETE FROM backup WHERE name = 'rows of {table}'")));
+    steps.extend(OLD_DKIM_KEYS.map(str::to_owned));
     let queue = ["leased", "due", "ready", "by_state", "by_destination"];
     steps.extend(queue.iter().map(|index| format!("DROP INDEX deliveries_{index}")));
     let columns = ["stream", "wanted", "warned_at"];
