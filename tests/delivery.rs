@@ -12,6 +12,8 @@ mod sink;
 mod bounces;
 #[path = "delivery/crash.rs"]
 mod crash;
+#[path = "delivery/damage.rs"]
+mod damage;
 #[path = "delivery/operators.rs"]
 mod operators;
 #[path = "delivery/peers.rs"]

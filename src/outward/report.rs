@@ -15,8 +15,7 @@ use crate::model::intake::Intake;
 use crate::policy::routes;
 use crate::queue::accept::{self, Acceptance, Mode, Planned, Seating};
 use crate::queue::bounce::Report;
-use crate::smtp::reply::Reply;
-use crate::store::Change;
+use crate::store::{Change, StoreError};
 
 /// Why a report has nowhere to go; reads after "…: ".
 type Nowhere = String;
@@ -24,15 +23,15 @@ type Nowhere = String;
 impl Outward {
     /// Takes a report together with the rows of what it reports. Ok is on disk: the report's own id, or
     /// nothing of it but an event that says why. After an error nothing is left of either.
-    pub async fn report(&self, report: Report, extra: Change) -> Result<Option<MessageId>, Reply> {
-        match self.plan_report(&report) {
+    pub async fn report(&self, report: &Report, extra: Change) -> Result<Option<MessageId>, StoreError> {
+        match self.plan_report(report) {
             Ok((id, planned)) => {
-                self.ledger.enter(&id, &report.intake, planned.with(extra)).await?;
+                self.ledger.commit(&id, &report.intake, planned.with(extra)).await?;
                 Ok(Some(id))
             }
             Err(why) => {
-                let dropped = Change { events: vec![self.dropped(&report, &why)], ..Change::default() };
-                self.ledger.write(dropped.and(extra)).await?;
+                let dropped = Change { events: vec![self.dropped(report, &why)], ..Change::default() };
+                self.ledger.store.write(dropped.and(extra)).await?;
                 ReportDropped { message: &report.about, recipient: &recipients(&report.intake), why: &why }.record();
                 Ok(None)
             }

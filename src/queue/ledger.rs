@@ -18,7 +18,7 @@ use crate::model::intake::Intake;
 use crate::model::message::Message;
 use crate::model::name::Name;
 use crate::smtp::reply::Reply;
-use crate::store::{Change, Store, StoreError};
+use crate::store::{Store, StoreError};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 
@@ -42,6 +42,11 @@ impl Ledger {
     /// Commits what was planned for a message: Ok is on disk, and after an error nothing of it is left.
     /// Dropping the future takes it back.
     pub async fn enter(&self, message: &MessageId, intake: &Intake, planned: Planned) -> Result<(), Reply> {
+        self.commit(message, intake, planned).await.map_err(|error| refusal(&error))
+    }
+
+    /// The same for who can wait, and asks whether that is of use.
+    pub async fn commit(&self, message: &MessageId, intake: &Intake, planned: Planned) -> Result<(), StoreError> {
         let Planned { change, seated, left } = planned;
         let is_for_later = change.deliveries.iter().any(|delivery| delivery.state == State::Scheduled);
         match self.store.write(change).await {
@@ -60,14 +65,9 @@ impl Ledger {
             }
             Err(error) => {
                 MessageNotKept { message, error: &error }.record();
-                Err(refusal(&error))
+                Err(error)
             }
         }
-    }
-
-    /// Commits rows that are of no new message.
-    pub async fn write(&self, change: Change) -> Result<(), Reply> {
-        self.store.write(change).await.map(|_| ()).map_err(|error| refusal(&error))
     }
 }
 
