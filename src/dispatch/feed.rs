@@ -51,6 +51,7 @@ pub(super) async fn feed(dispatch: Arc<Dispatch>) {
                 false
             }
         };
+        dispatch.ledger.ready.stirred.ring();
         if dispatch.is_draining() {
             return;
         }
@@ -125,10 +126,11 @@ async fn all_lanes(dispatch: &Dispatch) -> Result<Vec<Lane>, StoreError> {
     let mut lanes: Vec<Lane> = Vec::new();
     loop {
         let more = dispatch.ledger.store.ready_lanes(lanes.last()).await?;
-        if more.is_empty() || lanes.len() >= limits::FEED_LANES_MAX {
+        let is_full = more.len() >= limits::LANES_PAGE_ROWS as usize;
+        lanes.extend(more);
+        if !is_full || lanes.len() >= limits::FEED_LANES_MAX {
             return Ok(lanes);
         }
-        lanes.extend(more);
     }
 }
 

@@ -106,6 +106,8 @@ pub struct Ready {
     pub unrouted: Bell,
     /// Rung when there is room again, or something is in the store that could use it.
     pub space: Bell,
+    /// Rung when something comes into memory, and when the store was gone through for it: the figures may be others.
+    pub stirred: Bell,
 }
 
 #[derive(Default)]
@@ -190,6 +192,7 @@ impl Ready {
             calls: Arc::default(),
             unrouted: Bell::default(),
             space: Bell::default(),
+            stirred: Bell::default(),
         })
     }
 
@@ -237,6 +240,7 @@ impl Ready {
     }
 
     fn place(self: &Arc<Self>, destination: &str, tenant: &TenantId) -> Place {
+        self.stirred.ring();
         Place { ready: self.clone(), destination: destination.to_owned(), tenant: tenant.clone() }
     }
 
