@@ -13,6 +13,7 @@ use crate::deliver::outcome::network;
 use crate::mail::status::Status;
 use crate::model::delivery::{Claim, Delivery, State};
 use crate::model::message::Message;
+use crate::model::outcome::category::STORE;
 use crate::model::outcome::{Blame, Kind, Outcome, Why};
 use crate::queue::fair::Rank;
 use crate::queue::ready::{Item, Mail, Place, Stream};
@@ -346,7 +347,7 @@ impl Dispatch {
             Lasts::ForNow => 4,
             Lasts::ForGood => 5,
         };
-        let (status, category) = (Status::new(class, 3, 0), "store".to_owned());
+        let (status, category) = (Status::new(class, 3, 0), STORE.to_owned());
         let why = Why { blame: Blame::Us, kind: Kind::Soft, category, status, code: None, text: text.clone() };
         let until = self.now().plus(limits::UNREAD_PAUSE);
         let (known, end) = match (row, lasts) {

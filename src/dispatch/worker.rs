@@ -13,6 +13,7 @@ use crate::deliver::session::Session;
 use crate::mail::status::Status;
 use crate::model;
 use crate::model::delivery::Delivery;
+use crate::model::outcome::category::BROKEN;
 use crate::model::outcome::{Blame, Why};
 use crate::queue::ready::{Item, Mail};
 use futures_util::FutureExt;
@@ -141,7 +142,7 @@ fn broken(held: Vec<(Delivery, Arc<Mail>)>, now: Time) -> Vec<Settled> {
         let why = Why {
             blame: Blame::Us,
             kind: model::outcome::Kind::Soft,
-            category: "broken".to_owned(),
+            category: BROKEN.to_owned(),
             status: Status::new(4, 3, 0),
             code: None,
             text: "a fault of this server broke the try; see its log".to_owned(),

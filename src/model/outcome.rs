@@ -55,6 +55,12 @@ pub mod category {
     /// What the mail needs is not configured, or not any more.
     pub const MISCONFIGURED: &str = "misconfigured";
     pub const EXPIRED: &str = "expired";
+    /// Our own store does not have the message, or cannot read it.
+    pub const STORE: &str = "store";
+    /// Our own code broke the try.
+    pub const BROKEN: &str = "broken";
+    /// A simulated receiver takes its time.
+    pub const SLOW: &str = "slow";
 }
 
 /// Whose fault it is.
