@@ -90,8 +90,8 @@ pub enum Clock {
 pub enum Meanwhile {
     /// Its time stands still.
     Still,
-    /// Its time goes on like everybody's, which these two begin and end: a tenth of the price, and some milliseconds
-    /// in days.
+    /// Its time goes on like everybody's, which these two begin and end: no thread has to wait for that, and it costs
+    /// some milliseconds in days.
     Going { begin: fn(), end: fn() },
 }
 
