@@ -12,6 +12,8 @@ mod sink;
 mod bounces;
 #[path = "delivery/crash.rs"]
 mod crash;
+#[path = "delivery/damage.rs"]
+mod damage;
 #[path = "delivery/links.rs"]
 mod links;
 #[path = "delivery/operators.rs"]

@@ -21,6 +21,8 @@ use world::World;
 /// Seeds of every test run; more with `make sim`.
 const SEEDS: Range<u64> = 0..20;
 const SEEDS_OF_LONG: Range<u64> = 0..10_000;
+/// A long run says where it is.
+const TOLD_EVERY: u64 = 500;
 
 #[test]
 fn no_promise_is_broken_in_a_nasty_world() {
@@ -46,7 +48,13 @@ fn run(seeds: Range<u64>) {
         let transcript = remote::Transcript::default();
         let run = AssertUnwindSafe(|| live(seed, &transcript));
         match std::panic::catch_unwind(run) {
-            Ok(found) => sum.add(&found),
+            Ok(found) => {
+                sum.add(&found);
+                let lived = seed + 1 - seeds.start;
+                if lived.is_multiple_of(TOLD_EVERY) {
+                    println!("{lived} seeds so far: {sum}");
+                }
+            }
             Err(_) => {
                 panic!("seed {seed} broke a promise; GATEPOST_SEEDS={seed}..{} repeats it\n{transcript}", seed + 1)
             }

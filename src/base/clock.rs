@@ -85,25 +85,62 @@ pub enum Clock {
     Runtime(Time, Instant),
 }
 
+/// What a runtime that runs ahead does while a thread outside is at work for somebody inside.
+#[derive(Clone, Copy, Debug)]
+pub enum Meanwhile {
+    /// Its time stands still.
+    Still,
+    /// Its time goes on like everybody's, which these two begin and end: no thread has to wait for that, and it costs
+    /// some milliseconds in days.
+    Going { begin: fn(), end: fn() },
+}
+
 thread_local! {
-    static IS_RUN_AHEAD: Cell<bool> = const { Cell::new(false) };
+    static AHEAD: Cell<Option<Meanwhile>> = const { Cell::new(None) };
+    /// How many hold time back.
+    static HELD: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Held while a thread outside of the runtime (a database's) is at work for somebody inside. A runtime that runs
 /// ahead would take that for idleness; everywhere else this is nothing.
 pub struct Outside {
-    _held: Option<mpsc::Sender<()>>,
+    held: Held,
+}
+
+enum Held {
+    Nothing,
+    Still { _held: mpsc::Sender<()> },
+    Going { end: fn() },
 }
 
 impl Outside {
     pub fn hold() -> Self {
-        if !IS_RUN_AHEAD.get() {
-            return Self { _held: None };
+        let held = match AHEAD.get() {
+            None => Held::Nothing,
+            Some(Meanwhile::Still) => {
+                let (held, released) = mpsc::channel::<()>();
+                // No runtime runs ahead of its blocking tasks.
+                tokio::task::spawn_blocking(move || released.recv().is_ok());
+                Held::Still { _held: held }
+            }
+            Some(Meanwhile::Going { begin, end }) => {
+                if HELD.replace(HELD.get() + 1) == 0 {
+                    begin();
+                }
+                Held::Going { end }
+            }
+        };
+        Self { held }
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        if let Held::Going { end } = self.held
+            && HELD.replace(HELD.get() - 1) == 1
+        {
+            end();
         }
-        let (held, released) = mpsc::channel::<()>();
-        // No runtime runs ahead of its blocking tasks.
-        tokio::task::spawn_blocking(move || released.recv().is_ok());
-        Self { _held: Some(held) }
     }
 }
 
@@ -114,8 +151,8 @@ impl Clock {
     }
 
     /// A clock that goes with the timers of the runtime of this thread.
-    pub fn of_runtime(from: Time) -> Self {
-        IS_RUN_AHEAD.set(true);
+    pub fn of_runtime(from: Time, meanwhile: Meanwhile) -> Self {
+        AHEAD.set(Some(meanwhile));
         Self::Runtime(from, Instant::now())
     }
 

@@ -46,6 +46,7 @@ declare! {
     counter Count DELIVERIES_SETTLED = "deliveries_settled_total": "Tries, and decisions without one, by what the delivery became.";
     histogram Seconds DELIVERY_SECONDS = "delivery_seconds": "Time of a try, from its begin to the last answer.";
     counter Count SETTLE_FAILURES = "settle_failures_total": "Times that the store did not take outcomes.";
+    counter Count SETTLEMENTS_REFUSED = "settlements_refused_total": "Deliveries whose outcome the store refuses for good, by what is left of them there.";
     counter Count FEED_FAILURES = "feed_failures_total": "Times that the queue could not be read.";
     counter Count TRIES_BROKEN = "tries_broken_total": "Tries that a fault of ours broke.";
     counter Count REPORTS_NOT_SENT = "reports_not_sent_total": "Delivery reports that could not be sent.";

@@ -5,6 +5,7 @@ use super::Dispatch;
 use super::settle::{End, Sent, Settled, Try};
 use crate::mail::status::Status;
 use crate::model::delivery::State;
+use crate::model::outcome::category::SLOW;
 use crate::model::outcome::{Blame, Kind, Outcome, Why};
 use crate::queue::ready::Item;
 use crate::queue::simulator::{self, Refusal, Script};
@@ -53,7 +54,7 @@ impl Dispatch {
         let why = Why {
             blame: Blame::Remote,
             kind: Kind::Soft,
-            category: "slow".to_owned(),
+            category: SLOW.to_owned(),
             status: Status::new(4, 4, 2),
             code: None,
             text: format!("simulated slowness: it takes {} s", after.as_secs()),

@@ -3,7 +3,7 @@
 
 use super::Dispatch;
 use super::happenings::{FeedFailed, MailGone};
-use super::settle::{End, Settled};
+use super::settle::{End, Known, Settled};
 use crate::base::clock::Time;
 use crate::base::id::MessageId;
 use crate::base::limits;
@@ -13,6 +13,7 @@ use crate::deliver::outcome::network;
 use crate::mail::status::Status;
 use crate::model::delivery::{Claim, Delivery, State};
 use crate::model::message::Message;
+use crate::model::outcome::category::STORE;
 use crate::model::outcome::{Blame, Kind, Outcome, Why};
 use crate::queue::fair::Rank;
 use crate::queue::ready::{Item, Mail, Place, Stream};
@@ -51,6 +52,7 @@ pub(super) async fn feed(dispatch: Arc<Dispatch>) {
                 false
             }
         };
+        dispatch.ledger.ready.stirred.ring();
         if dispatch.is_draining() {
             return;
         }
@@ -126,10 +128,11 @@ async fn all_lanes(dispatch: &Dispatch) -> Result<Vec<Lane>, StoreError> {
     let mut lanes: Vec<Lane> = Vec::new();
     loop {
         let more = dispatch.ledger.store.ready_lanes(lanes.last()).await?;
-        if more.is_empty() || lanes.len() >= limits::FEED_LANES_MAX {
+        let is_full = more.len() >= limits::LANES_PAGE_ROWS as usize;
+        lanes.extend(more);
+        if !is_full || lanes.len() >= limits::FEED_LANES_MAX {
             return Ok(lanes);
         }
-        lanes.extend(more);
     }
 }
 
@@ -216,23 +219,30 @@ impl Dispatch {
             self.read_mails(ids, &mut mails).await;
         }
         for Seated { delivery, place } in seated {
-            match mails.get(&delivery.message) {
-                Some(Read::Mail(mail)) if schedule::is_expired(self.now(), delivery.expires_at) => {
-                    let end = End::Untried(network::expired(None, delivery.created_at));
-                    settled.push(Settled { delivery, mail: Some(mail.clone()), end, place: Some(place) });
+            // Invariant: every message of these was read above, to one end or the other.
+            let Some(read) = mails.get(&delivery.message) else { continue };
+            let mail = match read {
+                Read::Mail(mail) => mail.clone(),
+                Read::Unread(unread) => {
+                    settled.push(self.unread(delivery, place, unread));
+                    continue;
                 }
-                Some(Read::Mail(mail)) => match self.ledger.course(&delivery, &mail.message, &mail.params) {
-                    Some(course) => {
-                        let rank = self.ledger.rank(&delivery);
-                        let item = Item { delivery, mail: mail.clone(), course, rank, place };
-                        self.ledger.ready.enter(item, self.now());
-                    }
-                    None => {
-                        let nowhere = Read::Damaged("its destination is none".to_owned());
-                        settled.push(self.unread(delivery, place, Some(&nowhere)));
-                    }
-                },
-                read => settled.push(self.unread(delivery, place, read)),
+            };
+            if schedule::is_expired(self.now(), delivery.expires_at) {
+                let end = End::Untried(network::expired(None, delivery.created_at));
+                settled.push(Settled { delivery, known: Some(Known::Whole(mail)), end, place: Some(place) });
+                continue;
+            }
+            match self.ledger.course(&delivery, &mail.message, &mail.params) {
+                Some(course) => {
+                    let rank = self.ledger.rank(&delivery);
+                    self.ledger.ready.enter(Item { delivery, mail, course, rank, place }, self.now());
+                }
+                None => {
+                    let row = Row::Known(Known::Whole(mail));
+                    let nowhere = Unread { why: "its destination is none".to_owned(), lasts: Lasts::ForGood, row };
+                    settled.push(self.unread(delivery, place, &nowhere));
+                }
             }
         }
         self.settler.settle(settled).await;
@@ -242,12 +252,28 @@ impl Dispatch {
 /// What reading a message came to.
 enum Read {
     Mail(Arc<Mail>),
-    /// There is no memory for it now.
-    NoRoom,
-    /// Its row or its body cannot be read for now.
-    Failed(StoreError),
-    /// What the row says cannot be understood.
-    Damaged(String),
+    Unread(Unread),
+}
+
+/// A message that cannot be sent, at least now.
+struct Unread {
+    why: String,
+    lasts: Lasts,
+    row: Row,
+}
+
+#[derive(Clone, Copy)]
+enum Lasts {
+    ForNow,
+    ForGood,
+}
+
+/// What is known of a message that cannot be sent.
+enum Row {
+    Known(Known),
+    Gone,
+    /// The store does not say for the moment.
+    Unread,
 }
 
 impl Dispatch {
@@ -258,45 +284,91 @@ impl Dispatch {
                     into.insert(message.id.clone(), self.mail(message, prepared));
                 }
             }
+            Err(error) if error.is_temporary() => {
+                FeedFailed { error: &error }.record();
+                let unread = || Unread { why: unreadable(&error), lasts: Lasts::ForNow, row: Row::Unread };
+                into.extend(ids.iter().map(|id| (id.clone(), Read::Unread(unread()))));
+            }
+            // One of them is damaged, and the others are not to wait for it.
+            Err(_) => {
+                for id in ids {
+                    self.read_alone(id, into).await;
+                }
+            }
+        }
+        for id in ids.iter().filter(|id| !into.contains_key(id)).cloned().collect::<Vec<_>>() {
+            let (why, row) = ("its message is not there any more".to_owned(), self.row(&id).await);
+            into.insert(id, Read::Unread(Unread { why, lasts: Lasts::ForGood, row }));
+        }
+    }
+
+    async fn read_alone(&self, id: &MessageId, into: &mut HashMap<MessageId, Read>) {
+        match self.ledger.store.mail(id).await {
+            Ok(Some((message, prepared))) => {
+                into.insert(id.clone(), self.mail(message, prepared));
+            }
+            Ok(None) => {}
             Err(error) => {
                 FeedFailed { error: &error }.record();
-                into.extend(ids.iter().map(|id| (id.clone(), Read::Failed(error.clone()))));
+                // Until its time is over somebody may bring it back from a copy.
+                let (why, row) = (unreadable(&error), self.row(id).await);
+                into.insert(id.clone(), Read::Unread(Unread { why, lasts: Lasts::ForNow, row }));
+            }
+        }
+    }
+
+    /// Whose a message is that cannot be read, and whom to tell.
+    async fn row(&self, id: &MessageId) -> Row {
+        match self.ledger.store.message(id).await {
+            Ok(Some(message)) => Row::Known(Known::Row(Arc::new(message))),
+            Ok(None) => Row::Gone,
+            Err(error) => {
+                FeedFailed { error: &error }.record();
+                if error.is_temporary() { Row::Unread } else { Row::Gone }
             }
         }
     }
 
     fn mail(&self, message: Message, prepared: Vec<u8>) -> Read {
+        let unread =
+            |message, why, lasts| Read::Unread(Unread { why, lasts, row: Row::Known(Known::Row(Arc::new(message))) });
         let params = match details::params(&message.details) {
             Ok(params) => params,
-            Err(why) => return Read::Damaged(why.to_string()),
+            Err(why) => return unread(message, format!("its message is damaged: {why}"), Lasts::ForGood),
         };
         let finish = match finish::finish(&message.details) {
             Ok(finish) => finish,
-            Err(why) => return Read::Damaged(why.to_string()),
+            Err(why) => return unread(message, format!("its message is damaged: {why}"), Lasts::ForGood),
         };
         let mut room = self.ledger.ready.room.share();
         if !room.grow_to(prepared.len()) {
-            return Read::NoRoom;
+            return unread(message, "there is no memory for its message now".to_owned(), Lasts::ForNow);
         }
         Read::Mail(Arc::new(Mail::new(message, params, Arc::new(prepared), room).to_finish(finish)))
     }
 
-    /// A delivery whose message is not there. It keeps its place until that is on disk.
-    fn unread(&self, delivery: Delivery, place: Place, read: Option<&Read>) -> Settled {
-        let now = self.now();
-        let (text, is_gone): (_, bool) = match read {
-            Some(Read::NoRoom) => ("there is no memory for its message now".to_owned(), false),
-            Some(Read::Failed(error)) => (format!("its message could not be read: {error}"), false),
-            Some(Read::Damaged(why)) => (format!("its message is damaged: {why}"), true),
-            Some(Read::Mail(_)) | None => ("its message is not there any more".to_owned(), true),
+    /// A delivery whose message cannot be sent. It keeps its place until that is on disk.
+    fn unread(&self, delivery: Delivery, place: Place, unread: &Unread) -> Settled {
+        let Unread { why: text, lasts, row } = unread;
+        MailGone { delivery: &delivery.id, why: text }.record();
+        let class = match lasts {
+            Lasts::ForNow => 4,
+            Lasts::ForGood => 5,
         };
-        MailGone { delivery: &delivery.id, why: &text }.record();
-        let status = Status::new(if is_gone { 5 } else { 4 }, 3, 0);
-        let why = Why { blame: Blame::Us, kind: Kind::Soft, category: "store".to_owned(), status, code: None, text };
-        let end = match is_gone {
-            true => End::Untried(Outcome::Never(why)),
-            false => End::PutOff(now.plus(limits::UNREAD_PAUSE), why),
+        let (status, category) = (Status::new(class, 3, 0), STORE.to_owned());
+        let why = Why { blame: Blame::Us, kind: Kind::Soft, category, status, code: None, text: text.clone() };
+        let until = self.now().plus(limits::UNREAD_PAUSE);
+        let (known, end) = match (row, lasts) {
+            (Row::Unread, _) => (None, End::Unread(until, why)),
+            (Row::Known(known), Lasts::ForNow) => (Some(known.clone()), End::PutOff(until, why)),
+            (Row::Known(known), Lasts::ForGood) => (Some(known.clone()), End::Untried(Outcome::Never(why))),
+            (Row::Gone, Lasts::ForNow) => (None, End::PutOff(until, why)),
+            (Row::Gone, Lasts::ForGood) => (None, End::Untried(Outcome::Never(why))),
         };
-        Settled { delivery, mail: None, end, place: Some(place) }
+        Settled { delivery, known, end, place: Some(place) }
     }
+}
+
+fn unreadable(error: &StoreError) -> String {
+    format!("its message could not be read: {error}")
 }

@@ -5,7 +5,7 @@ use crate::base::clock::Time;
 use crate::base::id::{DeliveryId, MessageId};
 use crate::base::metrics::{
     DELIVERIES_SETTLED, DELIVERY_SECONDS, DESTINATIONS_STEERED, FEED_FAILURES, MESSAGES_CONVERTED, MESSAGES_NOT_SIGNED,
-    REPORTS_NOT_SENT, RETURN_PATHS_TURNED, SETTLE_FAILURES, SITES_DOWN, SITES_SLOWED, TRIES_BROKEN,
+    REPORTS_NOT_SENT, RETURN_PATHS_TURNED, SETTLE_FAILURES, SETTLEMENTS_REFUSED, SITES_DOWN, SITES_SLOWED, TRIES_BROKEN,
 };
 use crate::base::observe::Happening;
 use crate::mail::domain_name::DomainName;
@@ -14,7 +14,6 @@ use crate::model::host::Host;
 use crate::model::outcome::Why;
 use crate::model::steering::{ByHand, Order, Steering};
 use crate::policy::return_path::Turned;
-use crate::smtp::reply::Reply;
 use crate::store::StoreError;
 
 /// A try, or what was decided instead of one, came to its end.
@@ -64,7 +63,8 @@ impl Happening for MessageConverted<'_> {
     }
 }
 
-/// The store did not take what came of tries. Nothing more is sent until it does.
+/// The store did not take what came of tries. Nothing more is sent until it does; what it refuses for good is
+/// written apart.
 pub(super) struct NotSettled<'a> {
     pub deliveries: usize,
     pub error: &'a StoreError,
@@ -74,7 +74,37 @@ impl Happening for NotSettled<'_> {
     fn record(self) {
         let Self { deliveries, error } = self;
         metrics::counter!(SETTLE_FAILURES).increment(1);
-        tracing::error!(deliveries, %error, "outcomes could not be stored; trying again, and sending nothing more meanwhile");
+        tracing::error!(deliveries, %error, "outcomes could not be stored; nothing more is sent until they are");
+    }
+}
+
+/// What is in the store of a delivery whose settlement it refuses for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Its state and nothing else: no attempt, no event.
+    WithoutHistory,
+    /// It is leased as before, until this node starts again.
+    Leased,
+}
+
+/// The store refuses what came of a delivery, and will not think better of it.
+pub(super) struct Refused<'a> {
+    pub delivery: &'a DeliveryId,
+    pub left: Left,
+    pub error: &'a StoreError,
+}
+
+impl Happening for Refused<'_> {
+    fn record(self) {
+        let Self { delivery, left, error } = self;
+        let (word, text) = match left {
+            Left::WithoutHistory => {
+                ("settled", "the store refuses the history of a delivery; its state alone is stored")
+            }
+            Left::Leased => ("leased", "the store refuses the end of a delivery; the next start tries it again"),
+        };
+        metrics::counter!(SETTLEMENTS_REFUSED, "left" => word).increment(1);
+        tracing::error!(%delivery, %error, "{text}");
     }
 }
 
@@ -103,17 +133,17 @@ impl Happening for TriesBroken {
     }
 }
 
-/// A report could not be taken in; the delivery ended without it.
+/// The store refuses a report; the delivery ended without it.
 pub(super) struct NotReported<'a> {
     pub message: &'a MessageId,
-    pub why: &'a Reply,
+    pub error: &'a StoreError,
 }
 
 impl Happening for NotReported<'_> {
     fn record(self) {
-        let Self { message, why } = self;
+        let Self { message, error } = self;
         metrics::counter!(REPORTS_NOT_SENT).increment(1);
-        tracing::warn!(%message, %why, "a delivery report could not be sent");
+        tracing::error!(%message, %error, "a delivery report could not be sent");
     }
 }
 

@@ -90,14 +90,18 @@ impl Lookup<'_> {
             End::Mx(domain) => self.look_for_mx(domain, course).await,
             End::Relay(tenant, name) => {
                 let Some(relay) = self.directory.relay_of(tenant, name) else {
-                    return unsearched(Err(not_configured(&format!("the relay {name} is not configured any more"))));
+                    return unsearched(Err(network::not_configured(&format!(
+                        "the relay {name} is not configured any more"
+                    ))));
                 };
                 if relay.disabled_at.is_some() {
-                    return unsearched(Err(not_configured(&format!("the relay {name} is disabled"))));
+                    return unsearched(Err(network::not_configured(&format!("the relay {name} is disabled"))));
                 }
                 unsearched(self.look_for_relay(&relay.value, course).await)
             }
-            End::Mailbox(..) | End::Store | End::Sandbox => unsearched(Err(not_configured("it is no way out"))),
+            End::Mailbox(..) | End::Store | End::Sandbox => {
+                unsearched(Err(network::not_configured("it is no way out")))
+            }
         }
     }
 
@@ -196,14 +200,9 @@ fn harden(way: &mut Way, least: destination::Tls) {
 
 fn source_of(directory: &Directory, name: &Name) -> Result<Source, Why> {
     let source = directory.source(name);
-    let source = source.ok_or_else(|| not_configured(&format!("the source {name} is not configured any more")))?;
+    let source =
+        source.ok_or_else(|| network::not_configured(&format!("the source {name} is not configured any more")))?;
     let addresses = source.addresses.iter();
     let addresses = addresses.map(|from| SourceAddress { address: from.address, hello: from.hello.clone() }).collect();
     Ok(Source { name: name.to_string(), addresses })
-}
-
-fn not_configured(text: &str) -> Why {
-    let judged = network::not_configured(text);
-    // Invariant: it is never Done.
-    judged.outcome.why().cloned().unwrap_or_else(|| unreachable!("a failure has a reason"))
 }

@@ -240,7 +240,7 @@ impl Running {
         ledger.ready.resize(ledger.settings.load().in_flight as usize);
         self.dispatch.resize_connections(ledger.settings.load().connections as usize);
         ledger.ready.forget_routes();
-        for site in sites.take_all() {
+        for site in sites.take_all(self.dispatch.now()) {
             for item in site.lane.close() {
                 match ledger.course(&item.delivery, &item.mail.message, &item.mail.params) {
                     Some(course) => {
@@ -269,7 +269,7 @@ impl Running {
         if tokio::time::timeout(limits::LAST_WORDS_MAX, ended(others)).await.is_err() {
             tracing::warn!("the queue was being read when the daemon stopped, and the store did not answer");
         }
-        let lanes = dispatch.sites.take_all().into_iter().flat_map(|site| site.lane.close());
+        let lanes = dispatch.sites.take_all(dispatch.now()).into_iter().flat_map(|site| site.lane.close());
         let waiting: Vec<_> = lanes.chain(dispatch.ledger.ready.drain_unrouted()).collect();
         let back = waiting.into_iter().map(|item| Settled::new(item, End::GivenBack));
         dispatch.settler.settle(back.collect()).await;

@@ -141,14 +141,30 @@ impl Dispatch {
             false => limits::FIGURES_EVERY,
         };
         loop {
-            if let Err(error) = self.look_round().await {
-                OrdersUnread { error: &error }.record();
-            }
+            let is_at_rest = match self.look_round().await {
+                Ok(()) => self.is_at_rest(),
+                Err(error) => {
+                    OrdersUnread { error: &error }.record();
+                    false
+                }
+            };
+            let next = async {
+                tokio::time::sleep(every).await;
+                if is_at_rest {
+                    self.ledger.ready.stirred.rung().await;
+                }
+            };
             tokio::select! {
                 () = self.shutdown.reached(Phase::Draining) => return,
-                () = tokio::time::sleep(every) => {}
+                () = next => {}
             }
         }
+    }
+
+    /// Can no figure change before somebody stirs? What waits in the store is not read anew for nothing.
+    fn is_at_rest(&self) -> bool {
+        let is_alone = !self.ledger.store.is_shared();
+        is_alone && self.ledger.ready.in_memory().0 == 0 && self.orders.suspended(self.now()) == 0
     }
 
     async fn look_round(&self) -> Result<(), StoreError> {

@@ -65,7 +65,7 @@ impl Dispatch {
             data: serde_json::json!({ "domain": turned.domain.as_str(), "what": "return_path" }).to_string(),
         };
         // Mail does not wait for it to be known.
-        let _ = self.ledger.write(Change { events: vec![event], ..Change::default() }).await;
+        let _ = self.ledger.store.write(Change { events: vec![event], ..Change::default() }).await;
     }
 }
 

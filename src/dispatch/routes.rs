@@ -41,9 +41,9 @@ impl Dispatch {
         };
         let now = self.now();
         if let Some((key, kind)) = local {
-            let site = self
-                .sites
-                .get_or_make(key, || Site::new(key.to_owned(), kind, &self.ledger.ready.calls, Terms::local(), now));
+            let site = self.sites.get_or_make(key, now, || {
+                Site::new(key.to_owned(), kind, &self.ledger.ready.calls, Terms::local(), now)
+            });
             return self.lead(&course, &site, limits::ROUTE_KEPT_MAX);
         }
         // Invariant: the semaphore is never closed.
@@ -52,7 +52,7 @@ impl Dispatch {
             Ok(routed) => {
                 let key = routed.way.key();
                 let good_for = routed.good_for.clamp(limits::ROUTE_KEPT_MIN, limits::ROUTE_KEPT_MAX);
-                let site = self.sites.get_or_make(&key, || {
+                let site = self.sites.get_or_make(&key, now, || {
                     let kind = Kind::Away(Away { way: routed.way, takes: routed.takes });
                     let calls = &self.ledger.ready.calls;
                     Site::new(routed.name, kind, calls, routed.terms, now)

@@ -6,17 +6,19 @@ mod reports;
 mod rows;
 
 use super::Dispatch;
-use super::happenings::{NotReported, NotSettled, SettledElsewhere};
+use super::happenings::{Left, NotReported, NotSettled, Refused, SettledElsewhere};
 use crate::base::backoff::Backoff;
 use crate::base::clock::Time;
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::base::wake::Bell;
-use crate::model::delivery::{Delivery, State};
+use crate::model::delivery::{Delivery, Settlement, State};
+use crate::model::message::Message;
 use crate::model::outcome::{Outcome, Why};
+use crate::queue::bounce;
 use crate::queue::ready::{Item, Mail, Place};
-use crate::store::Change;
-use rows::{Plan, Report};
+use crate::store::{Change, StoreError};
+use rows::{Ending, Plan, Report};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -25,11 +27,35 @@ use tokio::task::JoinSet;
 /// A delivery, and how the work on it ended for now.
 pub(super) struct Settled {
     pub delivery: Delivery,
-    /// None when it could not be read.
-    pub mail: Option<Arc<Mail>>,
+    /// None when not even its message's row could be read.
+    pub known: Option<Known>,
     pub end: End,
     /// It stays in memory until its end is on disk; none when it lost its place already.
     pub place: Option<Place>,
+}
+
+/// What is known of a delivery's message.
+#[derive(Clone)]
+pub(super) enum Known {
+    Whole(Arc<Mail>),
+    /// Its text cannot be read; but whose it is, and whom to tell of its end.
+    Row(Arc<Message>),
+}
+
+impl Known {
+    fn message(&self) -> &Message {
+        match self {
+            Self::Whole(mail) => &mail.message,
+            Self::Row(message) => message,
+        }
+    }
+
+    fn body(&self) -> Option<&[u8]> {
+        match self {
+            Self::Whole(mail) => Some(&mail.prepared),
+            Self::Row(_) => None,
+        }
+    }
 }
 
 pub(super) enum End {
@@ -40,6 +66,9 @@ pub(super) enum End {
     Suppressed(String),
     /// Not before then, by a limit of ours or a wish of theirs. No attempt.
     PutOff(Time, Why),
+    /// Who sent it cannot be read for the moment: until then, and be it behind its time. Nothing ends whose sender
+    /// could not be told.
+    Unread(Time, Why),
     /// Somebody else's turn, or a later one of ours. No attempt, and no reason that a sender need know.
     GivenBack,
 }
@@ -88,7 +117,7 @@ impl Try {
 impl Settled {
     pub fn new(item: Item, end: End) -> Self {
         let Item { delivery, mail, place, .. } = item;
-        Self { delivery, mail: Some(mail), end, place: Some(place) }
+        Self { delivery, known: Some(Known::Whole(mail)), end, place: Some(place) }
     }
 }
 
@@ -136,58 +165,119 @@ pub(super) async fn keep_books(dispatch: Arc<Dispatch>, mut inbox: Inbox) {
         {
             settled.extend(more);
         }
-        let Plan { change, places, reports } = dispatch.plan(settled);
+        let Plan { endings, reports } = dispatch.plan(settled);
         for report in reports {
             if reporting.len() >= limits::REPORTS_AT_ONCE {
                 reporting.join_next().await;
             }
             reporting.spawn(dispatch.clone().send_report(report));
         }
-        dispatch.write(change).await;
-        drop(places);
+        dispatch.write(endings).await;
         while reporting.try_join_next().is_some() {}
     }
     while reporting.join_next().await.is_some() {}
 }
 
 impl Dispatch {
-    /// Writes until it is written: what a remote has taken must not be forgotten because our disk is full.
-    /// Only the end of the process ends this, and then the leases are found by the next start.
-    async fn write(&self, change: Change) {
-        if change.settlements.is_empty() {
+    /// Writes all of them, together if the store lets them: one that it refuses for good holds up no other. Their
+    /// places are free when their ends are on disk.
+    async fn write(&self, endings: Vec<Ending>) {
+        if self.persist(&together(&endings)).await.is_ok() {
             return;
         }
-        let mut pauses =
-            Backoff::new(limits::SETTLE_PAUSE_FIRST, limits::SETTLE_PAUSE_LONGEST, self.ledger.random.clone());
+        for ending in endings {
+            self.write_alone(ending).await;
+        }
+    }
+
+    /// What is refused may be what was said of the delivery (a reply that the store cannot hold), and not its end:
+    /// who was given the mail is not to get it again for that. If it is the end itself, the lease stays as it is: the
+    /// next start finds it, and an operator before.
+    async fn write_alone(&self, ending: Ending) {
+        let Err(error) = self.persist(&ending.change).await else { return };
+        for settlement in ending.change.settlements {
+            let delivery = settlement.delivery.clone();
+            let settlements = vec![Settlement { reason: Some(UNTOLD.to_owned()), ..settlement }];
+            let left = match self.persist(&Change { settlements, ..Change::default() }).await {
+                Ok(()) => Left::WithoutHistory,
+                Err(_) => Left::Leased,
+            };
+            Refused { delivery: &delivery, left, error: &error }.record();
+        }
+    }
+
+    /// Writes until it is written: what a remote has taken must not be forgotten because our disk is full. Only the
+    /// end of the process ends this, and then the leases are found by the next start; or a refusal that will stay one.
+    async fn persist(&self, change: &Change) -> Result<(), StoreError> {
+        if change.settlements.is_empty() {
+            return Ok(());
+        }
+        let mut pauses = self.pauses();
         loop {
             match self.ledger.store.write(change.clone()).await {
                 Ok(written) => {
                     for delivery in &written.stale {
                         SettledElsewhere { delivery }.record();
                     }
-                    // When the next of them is due is news for whoever waits for that.
-                    if change.settlements.iter().any(|settled| !settled.state.is_final()) {
-                        self.ledger.ready.space.ring();
-                    }
-                    return;
+                    self.tell_of_next(change);
+                    return Ok(());
                 }
                 Err(error) => {
                     NotSettled { deliveries: change.settlements.len(), error: &error }.record();
+                    if !error.is_temporary() {
+                        return Err(error);
+                    }
                     tokio::time::sleep(pauses.pause()).await;
                 }
             }
         }
     }
 
-    /// The report and the end of the deliveries in one commit. A report that cannot leave does not keep them from
-    /// ending.
-    async fn send_report(self: Arc<Self>, report: Report) {
-        let Report { report, change, places } = report;
-        let message = report.about.clone();
-        if let Err(reply) = self.outward.report(report, change.clone()).await {
-            NotReported { message: &message, why: &reply }.record();
-            self.write(change).await;
-        }
-        drop(places);
+    fn pauses(&self) -> Backoff {
+        Backoff::new(limits::SETTLE_PAUSE_FIRST, limits::SETTLE_PAUSE_LONGEST, self.ledger.random.clone())
     }
+
+    /// When the next of them is due is news for whoever waits for that.
+    fn tell_of_next(&self, change: &Change) {
+        if change.settlements.iter().any(|settled| !settled.state.is_final()) {
+            self.ledger.ready.space.ring();
+        }
+    }
+
+    /// The report and the end of the deliveries in one commit, however long the store takes. A report that cannot
+    /// be stored does not keep them from ending, nor does the end of one of them keep the others' from being told.
+    async fn send_report(self: Arc<Self>, report: Report) {
+        let Report { report, endings } = report;
+        let change = together(&endings);
+        match self.enter_report(&report, &change).await {
+            Ok(()) => self.tell_of_next(&change),
+            Err(_) => {
+                self.write(endings).await;
+                if let Err(error) = self.enter_report(&report, &Change::default()).await {
+                    NotReported { message: &report.about, error: &error }.record();
+                }
+            }
+        }
+    }
+
+    async fn enter_report(&self, report: &bounce::Report, with: &Change) -> Result<(), StoreError> {
+        let mut pauses = self.pauses();
+        loop {
+            match self.outward.report(report, with.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_temporary() => {
+                    NotSettled { deliveries: with.settlements.len(), error: &error }.record();
+                    tokio::time::sleep(pauses.pause()).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// The reason of a delivery whose history could not be stored.
+const UNTOLD: &str = "the store refused the history of this delivery; the log of this server has it";
+
+fn together(endings: &[Ending]) -> Change {
+    endings.iter().fold(Change::default(), |change, ending| change.and(ending.change.clone()))
 }

@@ -249,6 +249,13 @@ impl Site {
         self.state().pace.snapshot(now)
     }
 
+    /// Goes on at the pace of the site that it comes after, within its own bounds; orders are given anew.
+    fn take_over(&self, mut pace: Pace, now: Time) {
+        pace.set_bounds(self.terms.bounds(), now);
+        pace.unset_rate(now);
+        self.state().pace = pace;
+    }
+
     fn is_idle(&self, now: Time) -> bool {
         let state = self.state();
         state.workers == 0
@@ -260,36 +267,81 @@ impl Site {
 
 /// All sites, by what their connections are shared by.
 #[derive(Default)]
-pub(super) struct Sites(Mutex<HashMap<String, Arc<Site>>>);
+pub(super) struct Sites(Mutex<All>);
+
+#[derive(Default)]
+struct All {
+    sites: HashMap<String, Arc<Site>>,
+    /// What sites that were taken away had asked for: a new configuration does not make their servers forget it.
+    past: HashMap<String, Pace>,
+}
 
 impl Sites {
-    fn all(&self) -> MutexGuard<'_, HashMap<String, Arc<Site>>> {
+    fn all(&self) -> MutexGuard<'_, All> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn get_or_make(&self, key: &str, make: impl FnOnce() -> Arc<Site>) -> Arc<Site> {
-        self.all().entry(key.to_owned()).or_insert_with(make).clone()
+    pub fn get_or_make(&self, key: &str, now: Time, make: impl FnOnce() -> Arc<Site>) -> Arc<Site> {
+        let All { sites, past } = &mut *self.all();
+        let remembered = || {
+            let site = make();
+            if let Some(pace) = past.remove(key) {
+                site.take_over(pace, now);
+            }
+            site
+        };
+        sites.entry(key.to_owned()).or_insert_with(remembered).clone()
     }
 
     pub fn of_lane(&self, lane: &Arc<Lane>) -> Option<Arc<Site>> {
-        self.all().values().find(|site| Arc::ptr_eq(&site.lane, lane)).cloned()
+        self.all().sites.values().find(|site| Arc::ptr_eq(&site.lane, lane)).cloned()
     }
 
     pub fn of_destination(&self, destination: &str) -> Vec<Arc<Site>> {
-        self.all().values().filter(|site| site.is_for(destination)).cloned().collect()
+        self.all().sites.values().filter(|site| site.is_for(destination)).cloned().collect()
     }
 
     pub fn list(&self) -> Vec<Arc<Site>> {
-        self.all().values().cloned().collect()
+        self.all().sites.values().cloned().collect()
     }
 
-    /// Takes all of them away: what comes next makes new ones.
-    pub fn take_all(&self) -> Vec<Arc<Site>> {
-        self.all().drain().map(|(_, site)| site).collect()
+    /// Takes all of them away: what comes next makes new ones, at the pace that these had learnt.
+    pub fn take_all(&self, now: Time) -> Vec<Arc<Site>> {
+        let All { sites, past } = &mut *self.all();
+        let learnt = sites.iter().map(|(key, site)| (key.clone(), site.state().pace.clone()));
+        past.extend(learnt.filter(|(_, pace)| !pace.is_ordinary(now)));
+        sites.drain().map(|(_, site)| site).collect()
     }
 
     /// Forgets those that nobody used for a while.
     pub fn sweep(&self, now: Time) {
-        self.all().retain(|_, site| !(site.is_idle(now) && site.lane.close_if_empty()));
+        let All { sites, past } = &mut *self.all();
+        sites.retain(|_, site| !(site.is_idle(now) && site.lane.close_if_empty()));
+        past.retain(|_, pace| !pace.is_ordinary(now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::limits::SITES_SWEPT_EVERY;
+
+    /// A server that asked for less did not ask our configuration.
+    #[test]
+    fn what_a_site_asked_for_outlives_a_reload() {
+        let (sites, calls, now) =
+            (Sites::default(), Arc::new(Calls::default()), Time::from_micros(1_795_262_400_000_000));
+        let made = || sites.get_or_make("mx", now, || Site::new("mx".into(), Kind::Desk, &calls, Terms::local(), now));
+        let ordinary = made().snapshot(now);
+        made().state().pace.on_reply(Action::Suspend(Duration::from_secs(600)), "come again", now);
+        sites.take_all(now);
+        let after = made().snapshot(now);
+        assert!(ordinary.suspended.is_none() && after.suspended.is_some_and(|(_, why)| why == "come again"));
+        // What nobody comes back to is forgotten when its time is over.
+        sites.take_all(now);
+        sites.sweep(now.plus(SITES_SWEPT_EVERY));
+        assert_eq!(sites.all().past.len(), 1);
+        sites.sweep(now.plus(Duration::from_secs(30 * 86_400)));
+        assert_eq!(sites.all().past.len(), 0);
     }
 }

@@ -21,7 +21,7 @@ fn check(item: &Item, directory: &Directory, now: Time) -> Option<Outcome> {
     if schedule::is_expired(now, item.delivery.expires_at) {
         return Some(network::expired(None, item.delivery.created_at));
     }
-    missing(item, directory).map(|text| network::not_configured(&text).outcome)
+    missing(item, directory).map(|text| Outcome::Later(network::not_configured(&text)))
 }
 
 /// What is no longer there. Reports of ours and mail that only passes through lean on nobody's login.

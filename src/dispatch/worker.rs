@@ -3,7 +3,7 @@
 
 use super::Dispatch;
 use super::happenings::TriesBroken;
-use super::settle::{End, Settled};
+use super::settle::{End, Known, Settled};
 use super::site::{Hired, Kind, Site, Turn};
 use crate::base::clock::Time;
 use crate::base::limits;
@@ -13,8 +13,9 @@ use crate::deliver::session::Session;
 use crate::mail::status::Status;
 use crate::model;
 use crate::model::delivery::Delivery;
+use crate::model::outcome::category::BROKEN;
 use crate::model::outcome::{Blame, Why};
-use crate::queue::ready::Item;
+use crate::queue::ready::{Item, Mail};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -121,7 +122,7 @@ impl Worker {
     }
 
     async fn work_on(&mut self, items: Vec<Item>) {
-        let held: Vec<_> = items.iter().map(|item| item.delivery.clone()).collect();
+        let held: Vec<_> = items.iter().map(|item| (item.delivery.clone(), item.mail.clone())).collect();
         let tried = AssertUnwindSafe(self.try_them(items)).catch_unwind().await;
         let settled = tried.unwrap_or_else(|_| {
             // A mistake of ours costs this connection and some time, and never a mail.
@@ -156,18 +157,75 @@ impl Worker {
 }
 
 /// Deliveries whose try ended in a panic. What they said is in the log.
-fn broken(held: Vec<Delivery>, now: Time) -> Vec<Settled> {
+fn broken(held: Vec<(Delivery, Arc<Mail>)>, now: Time) -> Vec<Settled> {
     TriesBroken { deliveries: held.len() }.record();
-    let put_off = |delivery| {
+    let put_off = |(delivery, mail)| {
         let why = Why {
             blame: Blame::Us,
             kind: model::outcome::Kind::Soft,
-            category: "broken".to_owned(),
+            category: BROKEN.to_owned(),
             status: Status::new(4, 3, 0),
             code: None,
             text: "a fault of this server broke the try; see its log".to_owned(),
         };
-        Settled { delivery, mail: None, end: End::PutOff(now.plus(limits::BROKEN_PAUSE), why), place: None }
+        let end = End::PutOff(now.plus(limits::BROKEN_PAUSE), why);
+        Settled { delivery, known: Some(Known::Whole(mail)), end, place: None }
     };
     held.into_iter().map(put_off).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::budget::Budget;
+    use crate::base::id;
+    use crate::base::random::Random;
+    use crate::mail::envelope::{MailParams, ReversePath};
+    use crate::model::delivery::State;
+    use crate::model::message::{Message, Origin};
+
+    /// Should its time be over with this try, its sender hears of it: so its message goes with it.
+    #[test]
+    fn a_broken_try_keeps_its_message_for_the_report() {
+        let (now, random) = (Time::from_micros(1_795_262_400_000_000), Random::seeded(1));
+        let message = Message {
+            id: id::new(now, &random),
+            tenant: id::new(now, &random),
+            origin: Origin::Submitted,
+            submitter: None,
+            peer: None,
+            sender: ReversePath::Null,
+            from_domain: "example.com".parse().unwrap(),
+            subject: String::new(),
+            header_id: String::new(),
+            stream: "transactional".into(),
+            size: 1,
+            sandboxed_at: None,
+            template: None,
+            details: "{}".into(),
+            created_at: now,
+        };
+        let delivery = Delivery {
+            id: id::new(now, &random),
+            message: message.id.clone(),
+            tenant: message.tenant.clone(),
+            recipient: "bob@example.net".parse().unwrap(),
+            destination: "mx:example.net".into(),
+            stream: "transactional".into(),
+            state: State::Leased,
+            reason: None,
+            attempts: 1,
+            due_at: now,
+            expires_at: now,
+            lease: None,
+            wanted: None,
+            warned_at: None,
+            details: "{}".into(),
+            created_at: now,
+        };
+        let room = Budget::new(1, "test").share();
+        let mail = Arc::new(Mail::new(message, MailParams::default(), Arc::new(Vec::new()), room));
+        let settled = broken(vec![(delivery, mail.clone())], now);
+        assert!(matches!(&settled[..], [Settled { known: Some(Known::Whole(kept)), .. }] if Arc::ptr_eq(kept, &mail)));
+    }
 }

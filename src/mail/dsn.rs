@@ -105,7 +105,7 @@ pub struct Composed {
 impl Report<'_> {
     pub fn compose(&self) -> Composed {
         let returned = Part::of(self.message, self.returned);
-        let script = self.script(&returned);
+        let script = self.script(returned.as_ref());
         let (status, people) = (self.status_part(script), words::for_people(self, script));
         let mut out = self.header(script);
         self.part(
@@ -120,7 +120,9 @@ impl Report<'_> {
             Script::Utf8 => "message/global-delivery-status",
         };
         self.part(&mut out, of_status, None, status.as_bytes());
-        self.part(&mut out, returned.content_type(script == Script::Utf8), None, returned.bytes());
+        if let Some(returned) = returned {
+            self.part(&mut out, returned.content_type(script == Script::Utf8), None, returned.bytes());
+        }
         out.extend_from_slice(format!("--{}--\r\n", self.boundary).as_bytes());
         let body = if out.is_ascii() { BodyType::SevenBit } else { BodyType::EightBitMime };
         Composed { bytes: out, body, smtputf8: script == Script::Utf8 }
@@ -128,12 +130,12 @@ impl Report<'_> {
 
     /// RFC 6533 4: the global types only for a sender who speaks them, and only when there is need: a report
     /// in plain ASCII reaches everybody.
-    fn script(&self, returned: &Part<'_>) -> Script {
+    fn script(&self, returned: Option<&Part<'_>>) -> Script {
         let named = self.told.iter().any(|told| {
             let original = told.original.as_ref().is_none_or(|original| original.address.is_ascii());
             !told.recipient.local().is_ascii() || !original
         });
-        let needed = named || !self.to.local().is_ascii() || returned.has_utf8_header();
+        let needed = named || !self.to.local().is_ascii() || returned.is_some_and(Part::has_utf8_header);
         if self.smtputf8 && needed { Script::Utf8 } else { Script::Ascii }
     }
 

@@ -57,6 +57,12 @@ pub mod category {
     /// Its domain has keys, and none of them can sign.
     pub const UNSIGNED: &str = "unsigned";
     pub const EXPIRED: &str = "expired";
+    /// Our own store does not have the message, or cannot read it.
+    pub const STORE: &str = "store";
+    /// Our own code broke the try.
+    pub const BROKEN: &str = "broken";
+    /// A simulated receiver takes its time.
+    pub const SLOW: &str = "slow";
 }
 
 /// Whose fault it is.

@@ -22,8 +22,7 @@ use crate::queue::accept::{self, Acceptance, Mode, Planned, Seating};
 use crate::proof::Signing;
 use crate::queue::bounce::Report;
 use crate::queue::finish::Finish;
-use crate::smtp::reply::Reply;
-use crate::store::Change;
+use crate::store::{Change, StoreError};
 
 /// Why a report has nowhere to go; reads after "…: ".
 type Nowhere = String;
@@ -31,15 +30,15 @@ type Nowhere = String;
 impl Outward {
     /// Takes a report together with the rows of what it reports. Ok is on disk: the report's own id, or
     /// nothing of it but an event that says why. After an error nothing is left of either.
-    pub async fn report(&self, report: Report, extra: Change) -> Result<Option<MessageId>, Reply> {
-        match self.plan_report(&report) {
+    pub async fn report(&self, report: &Report, extra: Change) -> Result<Option<MessageId>, StoreError> {
+        match self.plan_report(report) {
             Ok((id, planned)) => {
-                self.ledger.enter(&id, &report.intake, planned.with(extra)).await?;
+                self.ledger.commit(&[(&id, &report.intake)], planned.with(extra)).await?;
                 Ok(Some(id))
             }
             Err(why) => {
-                let dropped = Change { events: vec![self.dropped(&report, &why)], ..Change::default() };
-                self.ledger.write(dropped.and(extra)).await?;
+                let dropped = Change { events: vec![self.dropped(report, &why)], ..Change::default() };
+                self.ledger.store.write(dropped.and(extra)).await?;
                 ReportDropped { message: &report.about, recipient: &recipients(&report.intake), why: &why }.record();
                 Ok(None)
             }

@@ -94,8 +94,8 @@ pub fn is_delay_due(delivery: &Delivery, before: Option<Time>, now: Time, after:
 }
 
 /// One report about all deliveries of a message that ended together, if anyone wants one. `body` is the
-/// message as it was prepared.
-pub fn report(message: &Message, body: &[u8], ended: &[Ended<'_>], around: &Around<'_>) -> Option<Report> {
+/// message as it was prepared; without it the report says what its row knows.
+pub fn report(message: &Message, body: Option<&[u8]>, ended: &[Ended<'_>], around: &Around<'_>) -> Option<Report> {
     let to = message.sender.address()?;
     let wanted = ended.iter().filter(|one| is_wanted(message, one.delivery, &one.end, around.directory));
     let told: Vec<_> = wanted.map(told).collect();
@@ -116,9 +116,9 @@ pub fn report(message: &Message, body: &[u8], ended: &[Ended<'_>], around: &Arou
         arrived: message.created_at,
         original_id: &message.header_id,
         subject: &message.subject,
-        returned: returned(message, &params, &told),
+        returned: body.map_or(dsn::Returned::Nothing, |_| returned(message, &params, &told)),
         told: &told,
-        message: body,
+        message: body.unwrap_or_default(),
         smtputf8: params.smtputf8,
     }
     .compose();

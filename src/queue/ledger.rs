@@ -21,7 +21,7 @@ use crate::model::message::Message;
 use crate::model::name::Name;
 use crate::proof::Keys;
 use crate::smtp::reply::Reply;
-use crate::store::{Change, Store, StoreError};
+use crate::store::{Store, StoreError};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 
@@ -49,11 +49,16 @@ impl Ledger {
     /// Commits what was planned for a message: Ok is on disk, and after an error nothing of it is left.
     /// Dropping the future takes it back.
     pub async fn enter(&self, message: &MessageId, intake: &Intake, planned: Planned) -> Result<(), Reply> {
-        self.enter_all(&[(message, intake)], planned).await
+        self.commit(&[(message, intake)], planned).await.map_err(|error| refusal(&error))
     }
 
     /// The same for several messages whose rows are planned together: all of them, or none.
     pub async fn enter_all(&self, messages: &[(&MessageId, &Intake)], planned: Planned) -> Result<(), Reply> {
+        self.commit(messages, planned).await.map_err(|error| refusal(&error))
+    }
+
+    /// The same for who can wait, and asks whether that is of use.
+    pub async fn commit(&self, messages: &[(&MessageId, &Intake)], planned: Planned) -> Result<(), StoreError> {
         let Planned { change, seated, left } = planned;
         let is_for_later = change.deliveries.iter().any(|delivery| delivery.state == State::Scheduled);
         match self.store.write(change).await {
@@ -76,14 +81,9 @@ impl Ledger {
                 for (message, _) in messages.iter().take(1) {
                     MessageNotKept { message, error: &error }.record();
                 }
-                Err(refusal(&error))
+                Err(error)
             }
         }
-    }
-
-    /// Commits rows that are of no new message.
-    pub async fn write(&self, change: Change) -> Result<(), Reply> {
-        self.store.write(change).await.map(|_| ()).map_err(|error| refusal(&error))
     }
 }
 

@@ -148,6 +148,8 @@ pub struct Ready {
     pub unrouted: Bell,
     /// Rung when there is room again, or something is in the store that could use it.
     pub space: Bell,
+    /// Rung when something comes into memory, and when the store was gone through for it: the figures may be others.
+    pub stirred: Bell,
 }
 
 #[derive(Default)]
@@ -232,6 +234,7 @@ impl Ready {
             calls: Arc::default(),
             unrouted: Bell::default(),
             space: Bell::default(),
+            stirred: Bell::default(),
         })
     }
 
@@ -279,6 +282,7 @@ impl Ready {
     }
 
     fn place(self: &Arc<Self>, destination: &str, tenant: &TenantId) -> Place {
+        self.stirred.ring();
         Place { ready: self.clone(), destination: destination.to_owned(), tenant: tenant.clone() }
     }
 

@@ -163,6 +163,9 @@ impl Store {
             }
             self.write(Change::of(self.promote(now, limits::PROMOTE_ROWS))).await?;
             promoted += due;
+            if due < limits::PROMOTE_ROWS {
+                return Ok(promoted);
+            }
         }
     }
 

@@ -40,7 +40,7 @@ async fn report(house: &House, id: &MessageId, change: impl FnOnce(&mut Message)
         .collect();
     let (directory, hostname) = (house.ledger.directory.load(), hostname());
     let around = Around { directory: &directory, hostname: &hostname, random: &Random::System, now: NOW };
-    bounce::report(&message, body.as_bytes(), &ended, &around)
+    bounce::report(&message, Some(body.as_bytes()), &ended, &around)
 }
 
 /// What stands for the settlement of the delivery that failed.
@@ -58,7 +58,7 @@ fn settled(id: &MessageId) -> Change {
 }
 
 async fn send(house: &House, report: Report, extra: Change) -> Option<MessageId> {
-    Outward::new(house.ledger.clone()).report(report, extra).await.unwrap()
+    Outward::new(house.ledger.clone()).report(&report, extra).await.unwrap()
 }
 
 /// Trap 56: the report and the end of the delivery are one commit.
@@ -99,7 +99,7 @@ async fn a_store_that_takes_nothing_takes_neither() {
     let about = house.submit(submitted("app", "app@example.com", &["a@far.example"], MESSAGE)).await.unwrap();
     let made = report(&house, &about, |_| ()).await.unwrap();
     house.store.close().await;
-    let refused = Outward::new(house.ledger.clone()).report(made, settled(&about)).await.unwrap_err();
+    let refused = Outward::new(house.ledger.clone()).report(&made, settled(&about)).await.unwrap_err();
     assert!(refused.is_temporary(), "{refused}");
     let count = house.fresh.count("messages").await;
     assert_eq!((count, house.fresh.count("events").await), (1, 1));

@@ -38,7 +38,8 @@ def read(path):
     need(message["Message-ID"].startswith("<em_"), name, "Message-ID")
     need(message["In-Reply-To"] == "<order-7@example.com>", name, "In-Reply-To")
     parts = message.get_payload()
-    need(len(parts) == 3, name, "parts")
+    # Of what cannot be read any more nothing comes back.
+    need(len(parts) == (2 if name == "unreadable" else 3), name, "parts")
     need(parts[0].get_content_type() == "text/plain" and len(parts[0].get_content()) > 200, name, "text")
     need(all(not part.defects for part in parts), name, "defects")
     first, *recipients = blocks(parts[1], raw)
@@ -55,7 +56,8 @@ def read(path):
         failed = block["Action"] in ("failed", "delayed")
         need(failed == ("Diagnostic-Code" in block), name, "Diagnostic-Code")
         sys.stdout.buffer.write(f"{name}: {line}\n".encode())
-    need(b"order-7@example.com" in parts[2].as_bytes(), name, "the message")
+    for part in parts[2:]:
+        need(b"order-7@example.com" in part.as_bytes(), name, "the message")
 
 
 for argument in sys.argv[1:]:

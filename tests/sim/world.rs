@@ -5,7 +5,7 @@ use super::judge::{self, Sum};
 use super::remote::{self, DEAD, HOME, Mood, Net, Record, Transcript};
 use arc_swap::ArcSwap;
 use gatepost::base::budget::Budget;
-use gatepost::base::clock::{Clock, Time};
+use gatepost::base::clock::{Clock, Meanwhile, Time};
 use gatepost::base::id::{self, MessageId};
 use gatepost::base::random::Random;
 use gatepost::base::secret::Secret;
@@ -41,6 +41,7 @@ use rustls::RootCertStore;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -115,15 +116,16 @@ impl World {
         let random = Random::seeded(seed);
         let trouble = [0, 30, 100, 200][random.below(4) as usize];
         let mood = Mood { trouble, delay: Duration::from_millis(random.below(300)) };
-        Self::with(random, mood, transcript).await
+        Self::with(random, mood, Meanwhile::Going { begin: go_on, end: run_ahead }, transcript).await
     }
 
     pub async fn with_mood(seed: u64, mood: Mood, transcript: Transcript) -> Self {
-        Self::with(Random::seeded(seed), mood, transcript).await
+        // Its figures are measured in time.
+        Self::with(Random::seeded(seed), mood, Meanwhile::Still, transcript).await
     }
 
-    async fn with(random: Random, mood: Mood, transcript: Transcript) -> Self {
-        let clock = Clock::of_runtime(START);
+    async fn with(random: Random, mood: Mood, meanwhile: Meanwhile, transcript: Transcript) -> Self {
+        let clock = Clock::of_runtime(START, meanwhile);
         let (dialer, knocks) = Pipes::new();
         let record = Record::default();
         transcript.say("world", &format!("{mood:?}"));
@@ -295,7 +297,10 @@ impl World {
     /// Lets time pass until nothing is left to be done.
     async fn settle(&self, start: &Start) {
         let deadline = Instant::now() + Duration::from_secs(8 * 86_400);
-        while judge::unfinished(start, &self.promised()).await > 0 || start.ledger.ready.in_memory().0 > 0 {
+        while start.ledger.ready.in_memory().0 > 0
+            || start.store.next_due().await.unwrap().is_some()
+            || judge::unfinished(start, &self.promised()).await > 0
+        {
             assert!(Instant::now() < deadline, "something is still waiting after eight days");
             tokio::time::sleep(Duration::from_secs(3_600)).await;
         }
@@ -310,6 +315,20 @@ impl Start {
         drop(self.running);
         // The disk ends what it was doing.
         self.store.close().await;
+    }
+}
+
+/// Tokio's time goes on by itself while a store is at work, and runs ahead again behind that; a runtime that is over
+/// has none.
+fn go_on() {
+    if Handle::try_current().is_ok() {
+        tokio::time::resume();
+    }
+}
+
+fn run_ahead() {
+    if Handle::try_current().is_ok() {
+        tokio::time::pause();
     }
 }
 

@@ -168,15 +168,16 @@ fn wished(email: &Value) -> Vec<String> {
 
 fn one_try(tried: &Value) -> String {
     let took = format!("{:.1} s", tried["took_ms"].as_f64().unwrap_or_default() / 1_000.0);
+    let tls = tried["tls"].as_str().map_or("in clear".to_owned(), plain);
     let host = match (tried["host"].as_str(), tried["address"].as_str()) {
-        (Some(host), Some(address)) => format!("{} [{}]", plain(host), plain(address)),
-        (Some(one), None) | (None, Some(one)) => plain(one),
+        (Some(host), Some(address)) => format!("{} [{}], {tls}", plain(host), plain(address)),
+        (Some(one), None) | (None, Some(one)) => format!("{}, {tls}", plain(one)),
+        // Nobody was spoken to, in clear or otherwise.
         (None, None) => "no host".to_owned(),
     };
-    let tls = tried["tls"].as_str().map_or("in clear".to_owned(), plain);
     let reply = tried["reply"].as_str().map(|reply| format!(": {}", plain(reply))).unwrap_or_default();
     let (number, at, outcome) = (tried["number"].to_string(), moment(&tried["at"]), word(&tried["outcome"]));
-    let mut text = format!("  try {number:<2} {at}  {took:>7}  {outcome:<13}  {host}, {tls}{reply}");
+    let mut text = format!("  try {number:<2} {at}  {took:>7}  {outcome:<13}  {host}{reply}");
     // A recorded conversation, line by line.
     let dialogue = tried["details"]["dialogue"].as_str().into_iter().flat_map(str::lines);
     let dialogue = dialogue.map(str::to_owned).chain(
@@ -315,7 +316,7 @@ To anna@gmail.com (dl_1): put off. Next: it is tried again.
   try 1  2026-11-21 10:00:01Z    0.8 s  later:remote   mx.gmail.com [192.0.2.1], TLSv1.3: 451 4.7.1 wait
          S: 220 hi
          C: EHLO us
-  try 2  2026-11-21 10:05:01Z   30.0 s  later:network  no host, in clear
+  try 2  2026-11-21 10:05:01Z   30.0 s  later:network  no host
 
 What happened:
   2026-11-21 10:00:00Z  email.queued          recipients: 1

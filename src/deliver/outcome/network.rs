@@ -27,8 +27,8 @@ pub fn possibly_delivered(host: &str, reason: &str) -> Judgement {
 }
 
 /// What the configuration named when the mail was taken is gone: domain, relay, key, credential.
-pub fn not_configured(reason: &str) -> Judgement {
-    later(About::Message, Blame::Us, category::MISCONFIGURED, (3, 5), reason.to_owned())
+pub fn not_configured(reason: &str) -> Why {
+    Why::found(Blame::Us, Kind::Soft, category::MISCONFIGURED, Status::new(4, 3, 5), reason.to_owned())
 }
 
 /// Our own message is no message: nobody could take it.

@@ -1,35 +1,31 @@
 //! Which ends are told to the sender, and the reports that tell several of them at once.
 
 use super::super::Dispatch;
-use super::rows::{Plan, Report, Verdict};
-use super::{End as Tried, Try};
+use super::rows::{Ending, Plan, Report, Verdict};
+use super::{End as Tried, Known, Try};
 use crate::base::clock::Time;
 use crate::model::delivery::{Delivery, State};
 use crate::model::outcome::Why;
 use crate::queue::bounce::{self, Around, End, Ended};
-use crate::queue::ready::{Mail, Place};
-use crate::store::{Change, queue};
-use std::sync::Arc;
+use crate::store::queue;
 
 /// A delivery whose sender is told of it.
 pub(super) struct About {
     delivery: Delivery,
-    mail: Arc<Mail>,
+    known: Known,
     kind: Kind,
     host: Option<String>,
     at: Time,
-    change: Change,
-    place: Option<Place>,
+    ending: Ending,
 }
 
 /// What is written of a delivery, before it is known whether somebody is told.
 pub(super) struct Sorted<'a> {
     pub delivery: Delivery,
-    pub mail: Option<Arc<Mail>>,
+    pub known: Option<Known>,
     pub verdict: &'a Verdict,
     pub end: &'a Tried,
-    pub change: Change,
-    pub place: Option<Place>,
+    pub ending: Ending,
 }
 
 enum Kind {
@@ -47,7 +43,7 @@ impl About {
             (Kind::Failed(_), Kind::Failed(_)) | (Kind::Delayed(_), Kind::Delayed(_)) => true,
             (one, two) => is_success(one) && is_success(two),
         };
-        is_alike && Arc::ptr_eq(&self.mail, &other.mail)
+        is_alike && self.delivery.message == other.delivery.message
     }
 
     fn ended(&self) -> Ended<'_> {
@@ -64,26 +60,26 @@ impl About {
 impl Dispatch {
     /// The rows and the place of a settled delivery go into the plan, or to those of whom a sender is told.
     pub(super) fn sort(&self, settled: Sorted<'_>, plan: &mut Plan, reported: &mut Vec<About>) {
-        let Sorted { delivery, mail, verdict, end, mut change, place } = settled;
+        let Sorted { delivery, known, verdict, end, mut ending } = settled;
         let now = self.now();
-        let (Some(mail), Some(kind)) = (mail, self.kind(&delivery, verdict, end, now)) else {
-            return plan.add(change, place);
+        let (Some(known), Some(kind)) = (known, self.kind(&delivery, verdict, end, now)) else {
+            return plan.endings.push(ending);
         };
         let told = match end {
             Tried::Tried(_, told) => Some(&**told),
-            Tried::Untried(_) | Tried::Suppressed(_) | Tried::PutOff(..) | Tried::GivenBack => None,
+            Tried::Untried(_) | Tried::Suppressed(_) | Tried::PutOff(..) | Tried::Unread(..) | Tried::GivenBack => None,
         };
         let host = told.and_then(|told| told.host.clone());
         let at = told.map_or(now, |told: &Try| told.started_at);
         if matches!(kind, Kind::Delayed(_)) {
-            change = change.with(queue::warned(&delivery.id, now));
+            ending.change = ending.change.with(queue::warned(&delivery.id, now));
         }
-        let about = About { delivery, mail, kind, host, at, change, place };
+        let about = About { delivery, known, kind, host, at, ending };
         let directory = self.ledger.directory.load();
-        if bounce::is_wanted(&about.mail.message, &about.delivery, &about.ended().end, &directory) {
+        if bounce::is_wanted(about.known.message(), &about.delivery, &about.ended().end, &directory) {
             reported.push(about);
         } else {
-            plan.add(about.change, about.place);
+            plan.endings.push(about.ending);
         }
     }
 
@@ -123,17 +119,12 @@ impl Dispatch {
         };
         for group in groups {
             let ended: Vec<_> = group.iter().map(|about| about.ended()).collect();
-            let mail = group[0].mail.clone();
-            let report = bounce::report(&mail.message, &mail.prepared, &ended, &around);
-            let (mut change, mut places) = (Change::default(), Vec::with_capacity(group.len()));
-            for about in group {
-                let About { change: rows, place, .. } = about;
-                change = change.and(rows);
-                places.extend(place);
-            }
+            let known = &group[0].known;
+            let report = bounce::report(known.message(), known.body(), &ended, &around);
+            let endings = group.into_iter().map(|about| about.ending);
             match report {
-                Some(report) => plan.reports.push(Report { report, change, places }),
-                None => plan.add_all(change, places),
+                Some(report) => plan.reports.push(Report { report, endings: endings.collect() }),
+                None => plan.endings.extend(endings),
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::super::Dispatch;
 use super::super::happenings::DeliverySettled;
 use super::reports::Sorted;
-use super::{End, Settled, Try};
+use super::{End, Known, Settled, Try};
 use crate::base::clock::Time;
 use crate::base::id;
 use crate::base::observe::Happening;
@@ -11,12 +11,13 @@ use crate::base::random::Random;
 use crate::deliver::outcome::network;
 use crate::model::delivery::{Attempt, Delivery, Settlement, State};
 use crate::model::event::Event;
+use crate::model::message::Message;
 use crate::model::outcome::category::{EXPIRED, POSSIBLY_DELIVERED};
 use crate::model::outcome::{Blame, Outcome, Why};
 use crate::model::suppression::Suppression;
 use crate::queue::bounce;
 use crate::queue::happenings::{Found, RecipientSuppressed};
-use crate::queue::ready::{Mail, Place};
+use crate::queue::ready::Place;
 use crate::queue::schedule::{self, Next};
 use crate::queue::simulator::{self, Script};
 use crate::queue::suppress;
@@ -26,27 +27,20 @@ use serde_json::json;
 /// What is to be written.
 pub(super) struct Plan {
     /// Of all that need no report.
-    pub change: Change,
-    pub places: Vec<Place>,
+    pub endings: Vec<Ending>,
     pub reports: Vec<Report>,
 }
 
-impl Plan {
-    pub fn add(&mut self, change: Change, place: Option<Place>) {
-        self.add_all(change, place.into_iter().collect());
-    }
-
-    pub fn add_all(&mut self, change: Change, mut places: Vec<Place>) {
-        self.change = std::mem::take(&mut self.change).and(change);
-        self.places.append(&mut places);
-    }
+/// The rows of one delivery, and its place until they are on disk.
+pub(super) struct Ending {
+    pub change: Change,
+    pub _place: Option<Place>,
 }
 
-/// A report to a sender, and the rows that are written with it.
+/// A report to a sender, and what is written with it.
 pub(super) struct Report {
     pub report: bounce::Report,
-    pub change: Change,
-    pub places: Vec<Place>,
+    pub endings: Vec<Ending>,
 }
 
 /// What a delivery becomes.
@@ -61,15 +55,15 @@ pub(super) struct Verdict {
 impl Dispatch {
     pub(super) fn plan(&self, settled: Vec<Settled>) -> Plan {
         let now = self.now();
-        let mut plan =
-            Plan { change: Change::default(), places: Vec::with_capacity(settled.len()), reports: Vec::new() };
+        let mut plan = Plan { endings: Vec::with_capacity(settled.len()), reports: Vec::new() };
         let mut reported = Vec::new();
-        for Settled { delivery, mail, end, place } in settled {
+        for Settled { delivery, known, end, place } in settled {
             let verdict = self.verdict(&delivery, &end, now);
-            let change = self.rows(&delivery, mail.as_deref(), &verdict, &end, now);
+            let change = self.rows(&delivery, known.as_ref().map(Known::message), &verdict, &end, now);
             DeliverySettled { delivery: &delivery, state: verdict.state, why: verdict.why.as_ref(), took: took(&end) }
                 .record();
-            let sorted = Sorted { delivery, mail, verdict: &verdict, end: &end, change, place };
+            let ending = Ending { change, _place: place };
+            let sorted = Sorted { delivery, known, verdict: &verdict, end: &end, ending };
             self.sort(sorted, &mut plan, &mut reported);
         }
         self.group_reports(reported, &mut plan);
@@ -88,6 +82,7 @@ impl Dispatch {
                 RecipientSuppressed { recipient: &delivery.recipient, why, found: Found::BeforeTry }.record();
                 Verdict { state: State::Suppressed, due_at: now, attempts: untried, why: None }
             }
+            End::Unread(until, why) => later(*until, untried, why.clone()),
             End::Untried(outcome) => self.of_outcome(delivery, outcome, untried, now, State::Failed),
             End::Tried(outcome, told) => self.of_outcome(delivery, outcome, delivery.attempts, now, told.taken_as),
         }
@@ -112,7 +107,7 @@ impl Dispatch {
         }
     }
 
-    fn rows(&self, delivery: &Delivery, mail: Option<&Mail>, verdict: &Verdict, end: &End, now: Time) -> Change {
+    fn rows(&self, delivery: &Delivery, message: Option<&Message>, verdict: &Verdict, end: &End, now: Time) -> Change {
         let settlement = Settlement {
             delivery: delivery.id.clone(),
             lease: self.ledger.lease.clone(),
@@ -126,11 +121,11 @@ impl Dispatch {
         if let End::Tried(outcome, told) = end {
             change.attempts.push(self.attempt_row(delivery, outcome, told));
         }
-        change.events.extend(self.event(delivery, mail, verdict, end, now));
+        change.events.extend(self.event(delivery, message, verdict, end, now));
         if verdict.state == State::Captured && simulator::script(&delivery.recipient) == Some(Script::Complain) {
             change.events.push(self.complaint(delivery, now));
         }
-        let suppression = suppression(delivery, mail, verdict, now, &self.ledger.random);
+        let suppression = suppression(delivery, message, verdict, now, &self.ledger.random);
         change.steps.extend(suppression.iter().map(suppressions::suppress));
         change
     }
@@ -168,7 +163,7 @@ impl Dispatch {
     fn event(
         &self,
         delivery: &Delivery,
-        mail: Option<&Mail>,
+        message: Option<&Message>,
         verdict: &Verdict,
         end: &End,
         now: Time,
@@ -184,7 +179,7 @@ impl Dispatch {
             // Nothing happened that anybody waits to hear of.
             _ => return None,
         };
-        let is_sandboxed = mail.is_some_and(|mail| mail.message.sandboxed_at.is_some())
+        let is_sandboxed = message.is_some_and(|message| message.sandboxed_at.is_some())
             || verdict.state == State::Captured
             || simulator::is_played(&delivery.recipient);
         Some(Event {
@@ -218,14 +213,14 @@ fn attempt_details(outcome: &Outcome, told: &Try) -> String {
 
 fn suppression(
     delivery: &Delivery,
-    mail: Option<&Mail>,
+    message: Option<&Message>,
     verdict: &Verdict,
     now: Time,
     random: &Random,
 ) -> Option<Suppression> {
-    let (mail, why) = (mail?, verdict.why.as_ref()?);
+    let (message, why) = (message?, verdict.why.as_ref()?);
     let bounced = verdict.state == State::Bounced;
-    bounced.then(|| suppress::by_bounce(&mail.message, delivery, why, now, random)).flatten()
+    bounced.then(|| suppress::by_bounce(message, delivery, why, now, random)).flatten()
 }
 
 fn later(due_at: Time, attempts: i64, why: Why) -> Verdict {
@@ -252,7 +247,7 @@ fn reason(delivery: &Delivery, verdict: &Verdict, end: &End) -> Option<String> {
 fn took(end: &End) -> Option<&Try> {
     match end {
         End::Tried(_, told) => Some(told),
-        End::Untried(_) | End::Suppressed(_) | End::PutOff(..) | End::GivenBack => None,
+        End::Untried(_) | End::Suppressed(_) | End::PutOff(..) | End::Unread(..) | End::GivenBack => None,
     }
 }
 

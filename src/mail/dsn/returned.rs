@@ -10,6 +10,8 @@ pub enum Returned {
     /// All of it, if it is not too long and can stand in another message.
     Full,
     Headers,
+    /// It is not there any more: RFC 6522 3 lets the third part be absent.
+    Nothing,
 }
 
 pub(super) enum Part<'a> {
@@ -18,11 +20,12 @@ pub(super) enum Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    pub fn of(message: &'a [u8], wanted: Returned) -> Self {
+    pub fn of(message: &'a [u8], wanted: Returned) -> Option<Self> {
         let fits = message.len() <= limits::REPORT_RETURNED_BYTES_MAX;
         match wanted {
-            Returned::Full if fits && is_text(message) => Self::Message(message),
-            Returned::Full | Returned::Headers => Self::Headers(headers(message)),
+            Returned::Full if fits && is_text(message) => Some(Self::Message(message)),
+            Returned::Full | Returned::Headers => Some(Self::Headers(headers(message))),
+            Returned::Nothing => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The part for people: what happened, and what to do next.
 
 use super::fields::{Script, clean};
-use super::{Action, Report, Told};
+use super::{Action, Report, Returned, Told};
 use crate::mail::date::Date;
 
 const LINE: usize = 74;
@@ -32,7 +32,15 @@ pub(super) fn for_people(report: &Report<'_>, script: Script) -> String {
             told.for_each(|told| about(&mut text, told, script));
         }
     }
-    paragraph(&mut text, "", "The message, or its header, is attached, and so are the same facts for programs.");
+    let attached = match report.returned {
+        Returned::Full | Returned::Headers => {
+            "The message, or its header, is attached, and so are the same facts for programs."
+        }
+        Returned::Nothing => {
+            "The message itself cannot be read any more and is not attached; the same facts are, for programs."
+        }
+    };
+    paragraph(&mut text, "", attached);
     text
 }
 

@@ -88,8 +88,8 @@ fn no_report_for_the_null_reverse_path() {
     let around = Around { directory: &directory, hostname: &hostname, random: &random, now: NOW };
     let delivery = delivery(r#"{"notify":["success","failure","delay"]}"#);
     let ended = [Ended { delivery: &delivery, end: End::Failed(&why), host: None, at: NOW }];
-    assert!(report(&message(""), b"", &ended, &around).is_none());
-    let made = report(&message("app@example.com"), b"A: b\r\n\r\n", &ended, &around).unwrap();
+    assert!(report(&message(""), Some(b""), &ended, &around).is_none());
+    let made = report(&message("app@example.com"), Some(b"A: b\r\n\r\n"), &ended, &around).unwrap();
     // And the report itself begets none.
     assert_eq!(made.intake.envelope.sender, ReversePath::Null);
     assert_eq!(made.intake.envelope.recipients[0].notify, Some(Notify::Never));
