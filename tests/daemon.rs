@@ -6,10 +6,10 @@ mod check;
 mod database;
 #[path = "daemon/directory.rs"]
 mod directory;
-#[path = "daemon/dns.rs"]
-mod dns;
 #[path = "daemon/dkim.rs"]
 mod dkim;
+#[path = "daemon/dns.rs"]
+mod dns;
 #[path = "daemon/keys.rs"]
 mod keys;
 #[path = "daemon/logs.rs"]

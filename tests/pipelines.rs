@@ -38,7 +38,7 @@ use gatepost::model::people::Tenant;
 use gatepost::policy::limits::Limits;
 use gatepost::queue::course::End;
 use gatepost::queue::ledger::Ledger;
-use gatepost::receive::pipeline::{Reception, Received};
+use gatepost::receive::pipeline::{Received, Reception};
 use gatepost::smtp::reply::Reply;
 use gatepost::store::dialect::Engine;
 use gatepost::store::{Change, Store, people};

@@ -565,6 +565,8 @@ async fn an_older_backup_is_brought_up_to_date() {
     let columns = ["stream", "wanted", "warned_at"];
     steps.extend(columns.iter().map(|column| format!("ALTER TABLE deliveries DROP COLUMN {column}")));
     steps.extend(["new", "changed"].map(|trigger| format!("DROP TRIGGER template_search_{trigger}")));
+    steps.push("DROP INDEX suppressions_by_update".into());
+    steps.push("ALTER TABLE suppressions DROP COLUMN updated_at".into());
     steps.push("DROP TABLE template_search".into());
     steps.push("ALTER TABLE templates DROP COLUMN words".into());
     steps.push("CREATE INDEX deliveries_waiting ON deliveries (due_at, destination) WHERE finished_at IS NULL".into());

@@ -1,8 +1,8 @@
 //! The servers that are measured, each with a queue of its own in an empty folder. What they are told to do
 //! there stands with whoever measures it.
 
-use crate::peers::Postfix;
 use crate::opendkim::Signer;
+use crate::peers::Postfix;
 use crate::warden::{self, Warded};
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpStream};

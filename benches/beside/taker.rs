@@ -103,7 +103,9 @@ impl Taker {
     fn tally(&mut self) -> Tally {
         let line = self.answer();
         let numbers: Vec<u64> = line.split(' ').map(|n| n.parse().unwrap_or_else(|_| panic!("{line:?}"))).collect();
-        let [messages, deferred, signed, connections, turns, warm, between, cpu] = numbers[..] else { panic!("{line}") };
+        let [messages, deferred, signed, connections, turns, warm, between, cpu] = numbers[..] else {
+            panic!("{line}")
+        };
         let (between, cpu) = (Duration::from_micros(between), Duration::from_micros(cpu));
         Tally { messages, deferred, signed, connections, turns, warm, between, cpu }
     }

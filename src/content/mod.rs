@@ -5,7 +5,7 @@ mod html_links;
 pub mod personal;
 pub mod rewrite;
 pub mod slot;
-mod text_links;
 pub mod template;
+mod text_links;
 pub mod token;
 pub mod unsubscribe;

@@ -134,7 +134,7 @@ impl Dispatch {
         own.extend_from_slice(&mail.prepared);
         let filled = personal::fill(&mut own, &mail.finish.slots, &self.ledger.keyring.load(), &item.delivery.id);
         // Rather late than with links that lead nowhere.
-        filled.map_err(|why| network::not_configured(&why.to_string()).outcome)?;
+        filled.map_err(|why| Outcome::Later(network::not_configured(&why.to_string())))?;
         Ok(Arc::new(own))
     }
 

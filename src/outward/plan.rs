@@ -177,7 +177,11 @@ fn hold(deliveries: &mut [Destined<'_>], why: &str) {
 }
 
 /// The domain that a message leaves for: its first author's, or its envelope's when nobody wrote it.
-pub(super) fn domain_of<'a>(directory: &'a Directory, intake: &Intake, header: &Header<'_>) -> Result<&'a Served<Domain>, Reply> {
+pub(super) fn domain_of<'a>(
+    directory: &'a Directory,
+    intake: &Intake,
+    header: &Header<'_>,
+) -> Result<&'a Served<Domain>, Reply> {
     let authors = header.authors().unwrap_or_default();
     let domain = authors.first().or(intake.envelope.sender.address()).map(|address| address.domain());
     domain.and_then(|domain| directory.domain(domain)).ok_or(NOBODYS)

@@ -1,9 +1,9 @@
 //! Reports on their way out: they leave under the tenant of the mail that they are about, and when they have
 //! nowhere to go they end here. What they report is committed with them, or without them, in one piece.
 
+use super::Outward;
 use super::complete::{self, Client, Completed, Given, Leaves};
 use super::happenings::ReportDropped;
-use super::Outward;
 use super::plan::{destinations, header_id, mode};
 use super::suppressed::Suppressed;
 use crate::base::id::{self, MessageId};
@@ -18,8 +18,8 @@ use crate::model::intake::Intake;
 use crate::model::name::Name;
 use crate::model::stream::TRANSACTIONAL;
 use crate::policy::routes;
-use crate::queue::accept::{self, Acceptance, Mode, Planned, Seating};
 use crate::proof::Signing;
+use crate::queue::accept::{self, Acceptance, Mode, Planned, Seating};
 use crate::queue::bounce::Report;
 use crate::queue::finish::Finish;
 use crate::store::{Change, StoreError};

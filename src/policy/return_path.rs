@@ -61,10 +61,7 @@ pub struct Turned {
 }
 
 impl ReturnPaths {
-    pub fn new(
-        keyring: Arc<ArcSwap<Keyring>>,
-        is_ready: impl Fn(&DomainName) -> bool + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(keyring: Arc<ArcSwap<Keyring>>, is_ready: impl Fn(&DomainName) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner { keyring, is_ready: Box::new(is_ready), found: Mutex::default() }))
     }
 
@@ -169,8 +166,7 @@ mod tests {
     fn a_domain_that_is_not_ready_is_told_once_and_so_is_its_return() {
         let is_ready = Arc::new(std::sync::atomic::AtomicBool::new(true));
         let asked = is_ready.clone();
-        let paths =
-            ReturnPaths::new(keyring(), move |_| asked.load(std::sync::atomic::Ordering::SeqCst));
+        let paths = ReturnPaths::new(keyring(), move |_| asked.load(std::sync::atomic::Ordering::SeqCst));
         let domain: DomainName = "example.com".parse().unwrap();
         let told = |ready: bool| {
             is_ready.store(ready, std::sync::atomic::Ordering::SeqCst);

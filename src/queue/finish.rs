@@ -74,7 +74,8 @@ mod tests {
     #[test]
     fn damage_is_told() {
         assert_eq!(finish("{}"), Ok(Finish::default()));
-        for bad in [r#"{"slots":[[3,0,0,0]]}"#, r#"{"slots":[[1,0,0]]}"#, r#"{"slots":[[1,-1,0,1]]}"#, r#"{"sign":7}"#] {
+        for bad in [r#"{"slots":[[3,0,0,0]]}"#, r#"{"slots":[[1,0,0]]}"#, r#"{"slots":[[1,-1,0,1]]}"#, r#"{"sign":7}"#]
+        {
             assert!(finish(bad).is_err(), "{bad}");
         }
     }

@@ -6,8 +6,8 @@
 //! nothing older waits for its destination takes a place at once and is never read back from the store.
 
 use super::course::Course;
-use super::finish::Finish;
 use super::fair::Rank;
+use super::finish::Finish;
 use super::lane::{Calls, Lane};
 use crate::base::budget::{Budget, Share};
 use crate::base::clock::Time;

@@ -20,6 +20,7 @@ use crate::model::outcome::Why;
 use crate::policy::return_path::Returned;
 use crate::queue::bounce::{self, Around, End, Ended};
 use crate::queue::late_bounce::{self, Late, REPORTED, Stage};
+use crate::queue::ledger::refusal;
 use crate::smtp::reply::Reply;
 use crate::store::{Change, StoreError, queue};
 
@@ -177,10 +178,11 @@ impl Reception {
             true => self.ledger.store.body(&message.id, Form::Prepared).await.map_err(unreadable)?,
         };
         // What was purged is told of without its text.
-        match bounce::report(message, &body.unwrap_or_default(), told, &around) {
-            Some(report) => self.outward.report(report, change).await.map(|_| ()),
-            None => self.ledger.write(change).await,
+        match bounce::report(message, body.as_deref(), told, &around) {
+            Some(report) => self.outward.report(&report, change).await.map(|_| ()),
+            None => self.ledger.store.write(change).await.map(|_| ()),
         }
+        .map_err(|error| refusal(&error))
     }
 
     /// What came back and is no report: an old kind of bounce, or a machine that answers. Its beginning is kept.
@@ -189,7 +191,8 @@ impl Reception {
         let known = events.iter().filter(|event| event.kind == RETURNED).count();
         if known < limits::RETURNED_KEPT_MAX {
             let event = self.words(intake, returned, message);
-            self.ledger.write(Change { events: vec![event], ..Change::default() }).await?;
+            let kept = self.ledger.store.write(Change { events: vec![event], ..Change::default() }).await;
+            kept.map_err(|error| refusal(&error))?;
         }
         CameBack { message: Some(&message.id), what: What::Words, deliveries: 0 }.record();
         Ok(())

@@ -7,8 +7,8 @@ use super::seal::Seal;
 use super::statement::{Binds, Columns, Multi, Statement, fetch_one};
 use super::writer::{Chore, Health, Trade, Writer};
 use super::{
-    bodies, directory, dkim_keys, events, housekeeping, idempotency, links, mail, migrate, moves, nodes, people, policies, pool, queue,
-    seal, steering, suppressions, templates, waiting, writer,
+    bodies, directory, dkim_keys, events, housekeeping, idempotency, links, mail, migrate, moves, nodes, people,
+    policies, pool, queue, seal, steering, suppressions, templates, waiting, writer,
 };
 use crate::base::clock::{Clock, Outside, Time};
 use crate::base::limits;

@@ -8,10 +8,11 @@ use crate::content::template;
 use crate::mail::envelope::{Envelope, ReversePath};
 use crate::mail::header::Header;
 use crate::model::intake::Intake;
+use crate::model::wishes::Wishes;
 use crate::outward::Outward;
 use crate::policy;
-use crate::policy::readiness::Footings;
 use crate::policy::limits::{Amount, Limits, Reservation};
+use crate::policy::readiness::Footings;
 use crate::queue::ledger::Ledger;
 use crate::smtp::reply::Reply;
 use crate::store::Change;
@@ -145,7 +146,10 @@ impl Submission {
         let credential = sender::credential(&directory, intake.submitter.as_deref())?;
         let right = Right::of(&directory, credential, self.ledger.clock.now());
         let (wishes, bare) = control_headers::take(&intake.message, right).map_err(|refused| refused.reply())?;
-        intake.wishes = wishes;
+        // What a door was asked beside the message counts; only where it asked nothing, the message itself does.
+        if intake.wishes == Wishes::default() {
+            intake.wishes = wishes;
+        }
         let keyed = idempotency::keyed(&intake, &credential.tenant);
         intake.message = bare.unwrap_or(intake.message);
         Ok((intake, keyed))

@@ -81,9 +81,9 @@ mod store_faults;
 mod store_model;
 #[path = "../stories.rs"]
 mod stories;
-#[path = "../track.rs"]
-mod track;
 #[path = "../templates.rs"]
 mod templates;
+#[path = "../track.rs"]
+mod track;
 #[path = "../ways.rs"]
 mod ways;

@@ -13,7 +13,7 @@ use serde_json::Value;
 /// A folder with every file that the configuration names.
 fn yard() -> Yard {
     let yard = Yard::empty();
-    for folder in ["certs", "secrets", "dkim"] {
+    for folder in ["certs", "secrets", "dkim", "templates", "mails"] {
         std::fs::create_dir(yard.path(folder)).unwrap();
     }
     let pair = Made::new("mail.example.com");

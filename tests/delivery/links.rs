@@ -62,7 +62,9 @@ fn asked(door: SocketAddr, method: &str, url: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(door).unwrap();
     let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
     let length = body.len();
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: {door}\r\nConnection: close\r\n{kind}Content-Length: {length}\r\n\r\n{body}");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {door}\r\nConnection: close\r\n{kind}Content-Length: {length}\r\n\r\n{body}"
+    );
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);

@@ -313,7 +313,8 @@ impl House<'_> {
     /// Waits until an event of this kind says this.
     pub fn event_comes(&self, kind: &str, words: &str) -> String {
         let there = || self.events(kind).into_iter().find(|data| data.contains(words));
-        eventually(there).unwrap_or_else(|| panic!("no {kind} says {words}: {:?}\n{}", self.events(kind), self.daemon.all()))
+        eventually(there)
+            .unwrap_or_else(|| panic!("no {kind} says {words}: {:?}\n{}", self.events(kind), self.daemon.all()))
     }
 
     /// How many deliveries are in each state.

@@ -259,7 +259,8 @@ async fn at_rcpt_a_return_path_takes_nothing_but_a_report() {
     assert_eq!(asks("", &[], &token), Ok(()));
     assert_eq!(asks("", &[], &token.to_uppercase()), Ok(()));
     assert_eq!(asks("spam@far.example", &[], &token), Err(550));
-    assert_eq!(asks("", &[], &token.replace("b-a", "b-b")), Err(550));
+    let other = if token.starts_with("b-2") { "b-3" } else { "b-2" };
+    assert_eq!(asks("", &[], &format!("{other}{}", &token[3..])), Err(550));
     for forged in ["b-@rp.example.com", "anybody@rp.example.com", "postmaster@rp.example.com"] {
         assert_eq!(asks("", &[], forged), Err(550), "{forged}");
     }

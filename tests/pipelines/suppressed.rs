@@ -156,8 +156,8 @@ async fn our_own_recipients_reports_and_mail_of_others_go_where_they_have_to() {
     let deliveries = house.deliveries(&about).await;
     let ended = [Ended { delivery: &deliveries[0], end: End::Failed(&why), host: None, at: NOW }];
     let around = Around { directory: &directory, hostname: &hostname, random: &Random::System, now: NOW };
-    let report = bounce::report(&message, b"", &ended, &around).unwrap();
-    let id = Outward::new(house.ledger.clone()).report(report, Change::default()).await.unwrap().unwrap();
+    let report = bounce::report(&message, Some(b""), &ended, &around).unwrap();
+    let id = Outward::new(house.ledger.clone()).report(&report, Change::default()).await.unwrap().unwrap();
     assert!(house.waiting(&id).await.iter().all(|(_, state)| *state != State::Suppressed));
 }
 

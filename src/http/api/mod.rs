@@ -3,8 +3,8 @@
 
 mod actions;
 mod destinations;
-mod domains;
 mod dkim;
+mod domains;
 mod emails;
 mod explain;
 mod fields;

@@ -5,7 +5,7 @@ use super::*;
 use crate::base::settings::Scalar;
 use crate::dns::Source;
 use crate::dns::zone::Zone;
-use crate::model::domain::{Clicks, PixelPlace, Domain, ReturnPath, Tracking, Via};
+use crate::model::domain::{Clicks, Domain, PixelPlace, ReturnPath, Tracking, Via};
 use crate::model::url::Origin;
 
 const RIGHT: &str = "\

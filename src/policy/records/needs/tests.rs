@@ -27,7 +27,15 @@ fn here() -> Leaving {
 }
 
 fn tracked(host: &str) -> Option<Tracking> {
-    Some(Tracking { host: Origin::parse(host).unwrap(), opens: true, clicks: Clicks::Html, pixel: PixelPlace::Bottom, exclude: Vec::new(), sensitive: Vec::new(), check: true })
+    Some(Tracking {
+        host: Origin::parse(host).unwrap(),
+        opens: true,
+        clicks: Clicks::Html,
+        pixel: PixelPlace::Bottom,
+        exclude: Vec::new(),
+        sensitive: Vec::new(),
+        check: true,
+    })
 }
 
 /// `purpose host kind value`, with `?` for one that is only recommended and `…` where something has to be filled in.
