@@ -4,6 +4,7 @@
 use super::signing::{verified, with_both_keys};
 use super::sink::{Act, At, Message, Offer};
 use super::world::{House, SENDER, World};
+use crate::running::{eventually, get};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
@@ -114,7 +115,7 @@ async fn each_recipient_has_a_copy_of_its_own_and_everything_leads_where_it_did(
         seen.sort();
         seen.dedup();
         assert_eq!(seen.len(), 6, "no two recipients share a token");
-        let clicks = crate::running::eventually(|| Some(house.events("email.clicked")).filter(|all| all.len() == 4));
+        let clicks = eventually(|| Some(house.events("email.clicked")).filter(|all| all.len() == 4));
         let clicks = clicks.unwrap_or_else(|| panic!("{:?}", house.events("email.clicked"))).join("\n");
         assert!(clicks.contains("one@far.example") && clicks.contains("two@far.example"), "{clicks}");
     }
@@ -179,6 +180,10 @@ async fn a_mailing_can_be_ended_with_one_click() {
     assert!(asked(door, "GET", url, "").starts_with("HTTP/1.1 200 "));
     let answer = asked(door, "POST", url, "List-Unsubscribe=One-Click");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // Every node knows it by heart within two seconds.
+    let metrics = house.daemon.address("http");
+    let known = || get(metrics, "/metrics").1.contains("gatepost_suppressions 1\n").then_some(());
+    eventually(known).unwrap_or_else(|| panic!("{}", house.daemon.all()));
     recipients(&house, &["one@far.example", "two@far.example"], &text);
     house.event_comes("email.suppressed", "one@far.example");
     assert_eq!(sink.message().await.recipients(), ["two@far.example"]);
