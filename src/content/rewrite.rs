@@ -310,10 +310,9 @@ impl Work<'_, '_> {
             };
             if let Some((mark, bare)) = without_mark(&url) {
                 // Even where its end is not clear, its beginning is.
-                if written.starts_with(&url.as_bytes()[..mark.end]) {
-                    let place = place.at.start + mark.start..place.at.start + mark.end;
-                    edits.push(Edit { place, text: String::new(), token: None });
-                }
+                let from = place.at.start + text_links::written_before(written, mark.start);
+                let to = place.at.start + text_links::written_before(written, mark.end);
+                edits.push(Edit { place: from..to, text: String::new(), token: None });
                 self.list(LinkPart::Text, bare, Fate::Skipped(Skip::OptedOut));
                 continue;
             }

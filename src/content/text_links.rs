@@ -51,6 +51,20 @@ pub fn find(text: &[u8], lines: Lines) -> Vec<Place> {
     places
 }
 
+/// Where in a link, as it is written, this many bytes of it are over: line breaks that flowed text put in are none of
+/// them.
+pub fn written_before(written: &[u8], bytes: usize) -> usize {
+    let mut at = 0;
+    for _ in 0..bytes {
+        if let Some(line) = written.get(at..).and_then(|rest| rest.strip_prefix(b" \r\n")) {
+            let depth = line.iter().take_while(|b| **b == b'>').count();
+            at += 3 + depth + usize::from(line.get(depth) == Some(&b' '));
+        }
+        at += 1;
+    }
+    at.min(written.len())
+}
+
 fn find_in(text: &[u8]) -> Vec<Place> {
     let (mut places, mut at) = (Vec::new(), 0);
     while let Some(found) = memmem::find(&text[at..], b"://") {
@@ -276,6 +290,20 @@ mod tests {
             ("https://a.example/1\tb", "https://a.example/1"),
         ] {
             assert_eq!(found(text), [Ok(want.to_owned())], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_flowed_text_put_into_a_link_is_no_part_of_it() {
+        for (written, bytes, at) in [
+            (&b"https+notrack://a"[..], 5, 5),
+            (b"https+no \r\ntrack://a", 5, 5),
+            (b"https+no \r\ntrack://a", 13, 16),
+            (b"https \r\n>> +notrack://a", 6, 12),
+            (b"https \r\n +notrack://a", 6, 10),
+            (b"ht", 5, 2),
+        ] {
+            assert_eq!(written_before(written, bytes), at, "{}", written.escape_ascii());
         }
     }
 
