@@ -64,7 +64,8 @@ pub fn find(html: &[u8], places_max: usize) -> Result<Found, Unclear> {
     let at_end = html.trim_ascii_end().len();
     found.bottom = edges.body_end.or(edges.html_end).or((rest == Rest::Text).then_some(at_end));
     // Without any frame the whole text is the body.
-    found.top = edges.body_start.or(edges.head_end).or((!edges.has_frame).then_some(0)).or(found.bottom);
+    let frameless = (!edges.has_frame).then(|| behind_doctype(html));
+    found.top = edges.body_start.or(edges.head_end).or(frameless).or(found.bottom);
     Ok(found)
 }
 
@@ -84,6 +85,30 @@ pub fn written_before(value: &[u8], beginning: &str) -> Option<usize> {
     // It is a scheme: short, even if each of its letters is a reference.
     let bound = value.len().min(16 * beginning.len() + 64);
     (0..=bound).rev().find(|end| destination(&value[..*end]).is_some_and(|url| url.eq_ignore_ascii_case(beginning)))
+}
+
+/// HTML 13.2.6.4.1: an element before the doctype would leave it without effect, and the mail would look as in the
+/// nineties. A byte order mark is one only where it begins the text.
+fn behind_doctype(html: &[u8]) -> usize {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let behind = if html.starts_with(MARK) { MARK.len() } else { 0 };
+    let mut rest = &html[behind..];
+    loop {
+        rest = rest.trim_ascii_start();
+        let is_doctype = rest.get(..9).is_some_and(|begin| begin.eq_ignore_ascii_case(b"<!doctype"));
+        let end = match rest {
+            // Those are whole comments: nobody writes them before a doctype.
+            [b'<', b'!', b'-', b'-', b'>', ..] | [b'<', b'!', b'-', b'-', b'-', b'>', ..] => None,
+            [b'<', b'!', b'-', b'-', text @ ..] => memchr::memmem::find(text, b"-->").map(|at| at + 7),
+            [b'<', b'!' | b'?', ..] => memchr::memchr(b'>', rest).map(|at| at + 1),
+            _ => None,
+        };
+        let Some(end) = end else { return behind };
+        rest = &rest[end..];
+        if is_doctype {
+            return html.len() - rest.len();
+        }
+    }
 }
 
 /// Tags that say where the body is.

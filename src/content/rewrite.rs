@@ -14,7 +14,7 @@ use super::text_links;
 use crate::base::limits;
 use crate::mail::domain_name::DomainName;
 use crate::mail::header::Fields;
-use fate::{Rules, upstream_tracker};
+use fate::{Rules, comparable, upstream_tracker};
 use parts::{Leaf, Walk};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
@@ -210,7 +210,7 @@ fn without_mark(url: &str) -> Option<(Range<usize>, String)> {
     is_marked.then(|| (start..end, url[..start].to_owned() + &url[end..]))
 }
 
-/// What the sender opted out in HTML, as it leads there.
+/// What the sender opted out in HTML, as `comparable` has it.
 fn opted_out(texts: &[Text<'_>]) -> HashSet<String> {
     let mut urls = HashSet::new();
     for text in texts {
@@ -218,8 +218,8 @@ fn opted_out(texts: &[Text<'_>]) -> HashSet<String> {
         for place in &found.places {
             let Some(url) = &place.url else { continue };
             match without_mark(url) {
-                Some((_, bare)) => drop(urls.insert(bare)),
-                None if place.is_opted_out => drop(urls.insert(url.clone())),
+                Some((_, bare)) => drop(urls.insert(comparable(&bare))),
+                None if place.is_opted_out => drop(urls.insert(comparable(url))),
                 None => {}
             }
         }
@@ -310,10 +310,9 @@ impl Work<'_, '_> {
             };
             if let Some((mark, bare)) = without_mark(&url) {
                 // Even where its end is not clear, its beginning is.
-                if written.starts_with(&url.as_bytes()[..mark.end]) {
-                    let place = place.at.start + mark.start..place.at.start + mark.end;
-                    edits.push(Edit { place, text: String::new(), token: None });
-                }
+                let from = place.at.start + text_links::written_before(written, mark.start);
+                let to = place.at.start + text_links::written_before(written, mark.end);
+                edits.push(Edit { place: from..to, text: String::new(), token: None });
                 self.list(LinkPart::Text, bare, Fate::Skipped(Skip::OptedOut));
                 continue;
             }
@@ -324,8 +323,9 @@ impl Work<'_, '_> {
                 text_links::Unclear::NotAscii => Skip::NotAscii,
                 text_links::Unclear::End => Skip::UnclearEnd,
                 text_links::Unclear::Broken => Skip::Broken,
+                text_links::Unclear::Inside => Skip::Scheme,
             });
-            let opted_out = self.opted_out.contains(&url).then_some(Skip::OptedOutElsewhere);
+            let opted_out = self.is_opted_out_elsewhere(&url).then_some(Skip::OptedOutElsewhere);
             let (fate, token) = self.decide(&url, text, unclear.or(opted_out));
             if let Fate::Tracked(_) = fate {
                 edits.push(tracked(self.plan.host, place.at.clone(), &token));
@@ -333,6 +333,10 @@ impl Work<'_, '_> {
             self.list(LinkPart::Text, url, fate);
         }
         edits
+    }
+
+    fn is_opted_out_elsewhere(&self, url: &str) -> bool {
+        !self.opted_out.is_empty() && self.opted_out.contains(&comparable(url))
     }
 
     fn list(&mut self, part: LinkPart, url: String, fate: Fate) {
@@ -353,7 +357,7 @@ impl Work<'_, '_> {
             return skipped(skip);
         }
         let amp_reason =
-            || (text.leaf.part == LinkPart::Amp && self.opted_out.contains(url)).then_some(Skip::OptedOutElsewhere);
+            || (text.leaf.part == LinkPart::Amp && self.is_opted_out_elsewhere(url)).then_some(Skip::OptedOutElsewhere);
         if let Some(skip) = reason.or_else(amp_reason) {
             return skipped(skip);
         }

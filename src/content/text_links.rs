@@ -22,6 +22,8 @@ pub enum Unclear {
     End,
     /// It seems to go on in the next line.
     Broken,
+    /// It stands in another that is none of the web: `mailto:a@b.example?body=https://…`.
+    Inside,
 }
 
 /// How the lines of a text are meant.
@@ -49,6 +51,20 @@ pub fn find(text: &[u8], lines: Lines) -> Vec<Place> {
     places
 }
 
+/// Where in a link, as it is written, this many bytes of it are over: line breaks that flowed text put in are none of
+/// them.
+pub fn written_before(written: &[u8], bytes: usize) -> usize {
+    let mut at = 0;
+    for _ in 0..bytes {
+        if let Some(line) = written.get(at..).and_then(|rest| rest.strip_prefix(b" \r\n")) {
+            let depth = line.iter().take_while(|b| **b == b'>').count();
+            at += 3 + depth + usize::from(line.get(depth) == Some(&b' '));
+        }
+        at += 1;
+    }
+    at.min(written.len())
+}
+
 fn find_in(text: &[u8]) -> Vec<Place> {
     let (mut places, mut at) = (Vec::new(), 0);
     while let Some(found) = memmem::find(&text[at..], b"://") {
@@ -56,6 +72,7 @@ fn find_in(text: &[u8]) -> Vec<Place> {
         at = colon + 3;
         let Some(start) = scheme_start(text, at - found - 3, colon) else { continue };
         let (length, url) = extent(text, start, at);
+        let url = if is_inside(&text[..start]) { Err(Unclear::Inside) } else { url };
         at = start + length;
         places.push(Place { at: start..at, url });
     }
@@ -68,6 +85,18 @@ fn scheme_start(text: &[u8], from: usize, colon: usize) -> Option<usize> {
     let length = text[from..colon].iter().rev().take(SCHEMES[2].len() + 1).take_while(|b| letters(b)).count();
     let scheme = &text[colon - length..colon];
     SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known.as_bytes())).then_some(colon - length)
+}
+
+/// Does the word before it begin another link? One of the web would have been found.
+fn is_inside(before: &[u8]) -> bool {
+    /// Those that come without slashes.
+    const OTHERS: [&[u8]; 5] = [b"mailto:", b"sms:", b"data:", b"javascript:", b"view-source:"];
+    const WORD_BYTES_MAX: usize = 1_000;
+    let is_apart = |b: &u8| !b.is_ascii_graphic() || b"<>\"'()[]{}|*`,;".contains(b);
+    let length = before.iter().rev().take(WORD_BYTES_MAX).take_while(|b| !is_apart(b)).count();
+    let word = &before[before.len() - length..];
+    memmem::find(word, b"://").is_some()
+        || OTHERS.iter().any(|scheme| word.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme)))
 }
 
 /// How long the link is that begins here, and what it is.
@@ -114,10 +143,10 @@ fn link(bytes: &[u8]) -> Result<String, Unclear> {
 /// Signs of UTF-8 with which a link ends for everybody: spaces, closing quotation marks and brackets, full stops of
 /// scripts that put no space behind them.
 fn is_closing(bytes: &[u8]) -> bool {
-    const CLOSING: [char; 20] = [
-        '\u{a0}', '\u{2003}', '\u{200b}', '\u{201d}', '\u{2019}', '\u{201c}', '\u{bb}', '\u{203a}', '\u{2026}',
-        '\u{3000}', '\u{3001}', '\u{3002}', '\u{300d}', '\u{300f}', '\u{3011}', '\u{ff01}', '\u{ff09}', '\u{ff0c}',
-        '\u{ff1a}', '\u{ff1f}',
+    const CLOSING: [char; 23] = [
+        '\u{a0}', '\u{2003}', '\u{200b}', '\u{201d}', '\u{2019}', '\u{201c}', '\u{2018}', '\u{bb}', '\u{ab}',
+        '\u{203a}', '\u{2039}', '\u{2026}', '\u{3000}', '\u{3001}', '\u{3002}', '\u{300d}', '\u{300f}', '\u{3011}',
+        '\u{ff01}', '\u{ff09}', '\u{ff0c}', '\u{ff1a}', '\u{ff1f}',
     ];
     CLOSING.iter().any(|c| bytes.starts_with(c.encode_utf8(&mut [0; 4]).as_bytes()))
 }
@@ -251,12 +280,30 @@ mod tests {
             ("https://a.example/r?to=https://b.example/c", "https://a.example/r?to=https://b.example/c"),
             ("https://a.example/b\u{201d} and", "https://a.example/b"),
             ("https://a.example/b\u{3002}", "https://a.example/b"),
+            // Quotation marks that open in one language and close in another.
+            ("\u{bb}https://a.example/b\u{ab}", "https://a.example/b"),
+            ("\u{201a}https://a.example/b\u{2018}", "https://a.example/b"),
+            ("[ftp://a.example/](https://a.example/b)", "https://a.example/b"),
             ("https+notrack://a.example/b", "https+notrack://a.example/b"),
             ("https://a.example/#x", "https://a.example/#x"),
             ("https://[::1]/", "https://[::1]/"),
             ("https://a.example/1\tb", "https://a.example/1"),
         ] {
             assert_eq!(found(text), [Ok(want.to_owned())], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_flowed_text_put_into_a_link_is_no_part_of_it() {
+        for (written, bytes, at) in [
+            (&b"https+notrack://a"[..], 5, 5),
+            (b"https+no \r\ntrack://a", 5, 5),
+            (b"https+no \r\ntrack://a", 13, 16),
+            (b"https \r\n>> +notrack://a", 6, 12),
+            (b"https \r\n +notrack://a", 6, 10),
+            (b"ht", 5, 2),
+        ] {
+            assert_eq!(written_before(written, bytes), at, "{}", written.escape_ascii());
         }
     }
 
@@ -274,6 +321,10 @@ mod tests {
             ("<https://a.example/b c>", Unclear::End),
             ("<https://a.example/very\r\nlong>", Unclear::Broken),
             ("https://.", Unclear::End),
+            ("mailto:a@a.example?body=https://a.example/b", Unclear::Inside),
+            ("<MAILTO:a@a.example?body=see:https://a.example/b>", Unclear::Inside),
+            ("whatsapp://send?text=https://a.example/b", Unclear::Inside),
+            ("view-source:https://a.example/b", Unclear::Inside),
             (
                 "https://a.example/a/very/long/path/that/goes/on/and/on/and/on/and\r\n/on/to/the=next\r\n",
                 Unclear::Broken,

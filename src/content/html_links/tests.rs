@@ -176,6 +176,15 @@ fn the_pixel_stands_where_the_body_begins_or_ends() {
         ("<html>x</html>\r\n", "<html>x|</html>\r\n", "<html>x|</html>\r\n"),
         ("<html><head></head>x", "<html><head></head>|x", "<html><head></head>x|"),
         ("<p>x</p>\r\n", "|<p>x</p>\r\n", "<p>x</p>|\r\n"),
+        ("<!DOCTYPE html>\n<p>x</p>", "<!DOCTYPE html>|\n<p>x</p>", "<!DOCTYPE html>\n<p>x</p>|"),
+        (
+            " <?xml version='1.0'?><!-- <!doctype> --> <!doctype html><p>x",
+            " <?xml version='1.0'?><!-- <!doctype> --> <!doctype html>|<p>x",
+            " <?xml version='1.0'?><!-- <!doctype> --> <!doctype html><p>x|",
+        ),
+        ("<![if mso]>x<![endif]>", "|<![if mso]>x<![endif]>", "<![if mso]>x<![endif]>|"),
+        ("<!--><!doctype html>x", "|<!--><!doctype html>x", "<!--><!doctype html>x|"),
+        ("\u{feff}x", "\u{feff}|x", "\u{feff}x|"),
         ("<body>x<!-- </body> -->", "<body>|x<!-- </body> -->", "<body>x<!-- </body> -->|"),
         (
             "<!--[if mso]><body></body><![endif]-->x",

@@ -244,11 +244,13 @@ fn contains(text: &str, word: &str) -> bool {
     text.to_lowercase().contains(&word.to_lowercase())
 }
 
-/// Two spellings of one link: RFC 3986 6.2.2.1, scheme and host in small letters.
-fn comparable(url: &str) -> String {
+/// Two spellings of one link: scheme and host in small letters (RFC 3986 6.2.2.1), and a slash where there is no
+/// path (6.2.3).
+pub(super) fn comparable(url: &str) -> String {
     let end = url.find("://").map_or(0, |at| at + 3);
     let end = url[end..].find(['/', '?', '#']).map_or(url.len(), |length| end + length);
-    url[..end].to_ascii_lowercase() + &url[end..]
+    let root = if url[end..].starts_with('/') { "" } else { "/" };
+    url[..end].to_ascii_lowercase() + root + &url[end..]
 }
 
 /// Services whose redirects are known by their looks: a link of theirs was rewritten before it came here.
@@ -292,7 +294,7 @@ mod tests {
     fn judged(url: &str) -> Result<(), Skip> {
         let exclude = ["bank.example".parse().unwrap(), "b\u{fc}cher.example".parse().unwrap()];
         let sensitive = ["reset-password".to_owned(), "Token=".to_owned(), String::new()];
-        let never = ["https://News.example/unsubscribe?u=1".to_owned()];
+        let never = ["https://News.example/unsubscribe?u=1", "https://leave.example?u=1"].map(str::to_owned);
         Rules::new("https://t.example.com:443", &exclude, &sensitive, never.into_iter()).judge(url)
     }
 
@@ -379,6 +381,7 @@ mod tests {
             ("https://a.example/?x=1&TOKEN=2", Skip::Sensitive),
             ("https://news.example/unsubscribe?u=1", Skip::Unsubscribe),
             ("HTTPS://NEWS.example/unsubscribe?u=1", Skip::Unsubscribe),
+            ("https://leave.example/?u=1", Skip::Unsubscribe),
         ] {
             assert_eq!(judged(url), Err(why), "{url}");
             assert!(!why.to_string().is_empty());

@@ -73,6 +73,9 @@ impl Walk {
             Err(doubt) => Err(doubt),
         };
         match leaf {
+            // RFC 5322 2.1, RFC 2046 5.1.1: a header with nothing behind it, not even an empty line. What was put
+            // there would be a part of the header.
+            Ok(leaf) if leaf.entity.body.is_empty() => {}
             Ok(leaf) => self.leaves.push(leaf),
             Err(why) => self.notes.push(Note::Untouched { part: number, why }),
         }

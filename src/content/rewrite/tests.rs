@@ -111,6 +111,17 @@ fn a_link_opted_out_in_html_is_opted_out_in_text() {
 }
 
 #[test]
+fn another_spelling_of_what_was_opted_out_is_opted_out_too() {
+    let message = "MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\n\
+        HTTPS://A.example/x https://b.example?y https://a.example/X\r\n--b\r\nContent-Type: text/html\r\n\r\n\
+        <a data-no-track href='https://a.example/x'><a href='https+notrack://B.example/?y'>\r\n--b--\r\n";
+    let made = done(message, Clicks::All, None);
+    assert_eq!(made.links[0].fate, Fate::Skipped(Skip::OptedOutElsewhere));
+    assert_eq!(made.links[1].fate, Fate::Skipped(Skip::OptedOutElsewhere));
+    assert_eq!(made.links[2].fate, Fate::Tracked(0));
+}
+
+#[test]
 fn unsubscribe_links_of_the_header_are_never_tracked() {
     let message = html("<a href='https://a.example/u?x=1&amp;y'><a href='https://a.example/'>");
     let header = "List-Unsubscribe: <mailto:u@a.example>,\r\n <https://a.example/u?x=1&y>\r\n";
@@ -160,6 +171,19 @@ fn what_is_signed_or_encrypted_keeps_every_byte_and_gets_no_pixel() {
         assert!(made.notes.contains(&Note::NoPixel { why: NoPixel::Sealed }), "{:?}", made.notes);
         assert!(made.notes.iter().all(|note| !note.to_string().is_empty()));
     }
+}
+
+#[test]
+fn nothing_is_put_into_a_header_that_no_empty_line_ends() {
+    let message = "MIME-Version: 1.0\r\nContent-Type: text/html\r\n";
+    let made = done(message, Clicks::All, Some(PixelPlace::Bottom));
+    assert_eq!(made.message, message);
+    assert_eq!(made.notes, [Note::NoPixel { why: NoPixel::NoHtml }]);
+    let message = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+        --b\r\nContent-Type: text/html\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>\r\n--b--\r\n";
+    let made = done(message, Clicks::All, Some(PixelPlace::Bottom));
+    assert_eq!(made.slots.len(), 1);
+    assert!(made.message.contains("--b\r\nContent-Type: text/html\r\n\r\n--b\r\n"), "{}", made.message);
 }
 
 #[test]
