@@ -8,6 +8,17 @@ use crate::running::Smtp;
 fn opened(world: &World, mode: &str) {
     world.domain(&format!("return_path = \"{mode}\""));
     world.tables("[[listener]]\nkind = \"mx\"\nbind = [\"127.0.0.1:0\"]\ntls = \"none\"");
+    // What `gatepost dns` asks for.
+    world.zone("mail.example.com. A 192.0.2.1");
+    world.zone("rp.example.com. MX 10 mail.example.com.");
+    world.zone("rp.example.com. TXT \"v=spf1 a:mail.example.com -all\"");
+}
+
+/// With a return path that its records allow.
+fn ready(world: &World) -> House<'_> {
+    let house = world.open();
+    house.event_comes("domain.return_path_ready", "");
+    house
 }
 
 /// What a server writes that took the mail and could not keep it.
@@ -43,7 +54,7 @@ async fn each_recipient_has_a_return_path_and_what_comes_back_there_is_his_bounc
     opened(&world, "recipient");
     let home = world.home().await;
     let sink = world.mx("far.example", Offer::usual()).await;
-    let house = world.open();
+    let house = ready(&world);
     house.sends(&["gone@far.example", "ok@far.example"]);
     let messages = sink.messages(2).await;
     for message in &messages {
@@ -80,7 +91,7 @@ async fn a_message_has_one_return_path_and_its_report_names_the_recipient() {
     opened(&world, "message");
     let home = world.home().await;
     let sink = world.mx("far.example", Offer::usual()).await;
-    let house = world.open();
+    let house = ready(&world);
     house.sends(&["gone@far.example", "ok@far.example"]);
     let message = sink.message().await;
     assert_eq!(message.recipients().len(), 2, "{}", sink.transcript());
@@ -100,7 +111,7 @@ async fn only_the_wire_has_the_return_path_and_mail_from_nobody_has_none() {
     let home = world.home().await;
     let sink = world.mx("far.example", Offer::usual()).await;
     sink.always(At::Rcpt("gone@far.example"), Act::say("550 5.1.1 nobody"));
-    let house = world.open();
+    let house = ready(&world);
     house.sends(&["gone@far.example"]);
     assert_eq!(home.message().await.recipients(), [SENDER]);
     house.submits("<>", &["<bob@far.example>"], TEXT);

@@ -98,7 +98,7 @@ async fn when_all_are_suppressed_the_message_is_accepted_and_shows_so() {
 async fn only_the_scope_and_the_time_of_a_suppression_count() {
     let house = House::new().await;
     suppressed(&house, "a@far.example", |s| s.domain = "news.example.com".into()).await;
-    suppressed(&house, "b@far.example", |s| s.stream = "mailing".into()).await;
+    suppressed(&house, "b@far.example", |s| s.stream = "bulk".into()).await;
     suppressed(&house, "c@far.example", |s| s.expires_at = Some(NOW.plus(Duration::from_secs(5)))).await;
     learns(&house).await;
     assert!(!is_suppressed(&house, to(&["a@far.example"])).await);
@@ -106,7 +106,7 @@ async fn only_the_scope_and_the_time_of_a_suppression_count() {
     assert!(is_suppressed(&house, submitted("app", "app@news.example.com", &["a@far.example"], news)).await);
     assert!(!is_suppressed(&house, to(&["b@far.example"])).await);
     let mut mailing = to(&["b@far.example"]);
-    mailing.wishes.stream = Some("mailing".parse().unwrap());
+    mailing.wishes.stream = Some("bulk".parse().unwrap());
     assert!(is_suppressed(&house, mailing).await);
     assert!(is_suppressed(&house, to(&["c@far.example"])).await);
     house.ledger.clock.advance(Duration::from_secs(6));
