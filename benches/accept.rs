@@ -18,6 +18,7 @@ mod client;
 mod crowd;
 #[path = "beside/disk.rs"]
 mod disk;
+#[allow(dead_code, reason = "what is only accepted is not signed")]
 #[path = "beside/opendkim.rs"]
 mod opendkim;
 #[path = "../tests/support/peers.rs"]
@@ -121,7 +122,7 @@ fn measure(server: Server, load: Load, mails: usize, image: &Path) -> Measured {
     let (begun, before) = (Instant::now(), sender_cpu());
     send(&working, load, mails);
     let (took, sender_cpu) = (begun.elapsed(), sender_cpu() - before);
-    let memory = working.warded.memory();
+    let memory = working.memory();
     let (cpu, kept) = working.stop(accepting::kept);
     assert_eq!(kept, WARM_UP + mails, "{server:?} keeps another number of messages than it took");
     Measured { mails, took, cpu, sender_cpu, memory }

@@ -124,11 +124,6 @@ impl World {
         self.domain("relay = \"upstream\"");
     }
 
-    /// What the zone file says now.
-    pub fn zone_text(&self) -> String {
-        self.zone.borrow().clone()
-    }
-
     fn configuration(&self) -> String {
         let (delivery, domain, tables) = (self.delivery.borrow(), self.domain.borrow(), self.tables.borrow());
         format!(

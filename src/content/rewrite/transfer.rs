@@ -395,6 +395,10 @@ impl Requoting<'_> {
             *removed = self.put_edits(text, false).max(*removed);
         }
         if text < *removed {
+            if is_last {
+                self.put_edits(text, true);
+                self.wrapped.line_end(b"");
+            }
             return false;
         }
         self.wrapped.line_end(ending);

@@ -33,6 +33,14 @@ fn quoted_printable_changes_only_the_lines_that_changed() {
     assert_eq!(made, "x=3D");
 }
 
+/// The last line end goes, and behind it something comes.
+#[test]
+fn what_is_put_behind_a_removed_end_is_not_lost() {
+    let made = with("a\r\n", Encoding::QuotedPrintable, &[edit(1..3, "", None), edit(3..3, "!", None)]);
+    assert_eq!(made, "a!");
+    assert_eq!(with("a\tb\r\n", Encoding::QuotedPrintable, &[edit(2..5, "", None)]), "a=09");
+}
+
 #[test]
 fn what_is_no_quoted_printable_is_not_touched() {
     for raw in ["a=b", "=4", "=\r\n=zz", "bare\nline", "bare\rreturn\r\n", "nul\0"] {
