@@ -9,12 +9,13 @@ use crate::dns::{Resolver, Source};
 use crate::http::domains::{Domain as Shown, Freshness, Look, Stand};
 use crate::mail::domain_name::DomainName;
 use crate::model::directory::{Directory, DirectoryRows, Entry, Parts as Files};
+use crate::model::dkim::{self, MadeKey};
 use crate::model::domain::{Domain, ReturnPath};
 use crate::net::https::{Https, Private, Reach};
 use crate::net::roots;
 use crate::policy::readiness::{Footings, Part, is_checked};
 use crate::policy::records::{self, Checked, Found, Key, Ours, Purpose, Stage};
-use crate::proof::PrivateKey;
+use crate::proof::{PrivateKey, PublicKey};
 use crate::store::Store;
 use crate::tend::records::{Parts, Watch, Ways};
 use std::sync::Arc;
@@ -54,7 +55,9 @@ fn look(house: Arc<House>, watch: Arc<Watch>, resolver: Resolver) -> Look {
                 watch.look_now(&name, &resolver).await;
             }
             let (directory, running) = (house.directory.load_full(), house.running.load_full());
-            let asked = Asked { hostname: &running.config.server.hostname, footings: Some(&house.footings) };
+            let made = house.signer.made_for(&name);
+            let hostname = &running.config.server.hostname;
+            let asked = Asked { hostname, footings: Some(&house.footings), made: &made };
             Ok(asked.about(&directory, &name, &resolver, house.clock.now()).await)
         })
     })
@@ -92,7 +95,7 @@ pub async fn look_alone(config: &Config, name: &DomainName) -> Result<Option<Sho
     // What is wrong in it was shown when it was loaded.
     let (directory, _) = Directory::assemble(&files, &DirectoryRows::default());
     let resolver = Resolver::new(Source::open(&config.dns).map_err(|why| why.to_string())?);
-    let asked = Asked { hostname: &config.server.hostname, footings: None };
+    let asked = Asked { hostname: &config.server.hostname, footings: None, made: &[] };
     Ok(asked.about(&directory, name, &resolver, Clock::System.now()).await)
 }
 
@@ -101,12 +104,15 @@ struct Asked<'a> {
     hostname: &'a DomainName,
     /// None where no daemon runs that could have seen anything.
     footings: Option<&'a Footings>,
+    /// The keys that the store has for it.
+    made: &'a [MadeKey],
 }
 
 impl Asked<'_> {
     async fn about(&self, directory: &Directory, name: &DomainName, resolver: &Resolver, now: Time) -> Option<Shown> {
         let entry = directory.domain(name)?;
-        let (keys, unread) = keys_of(&entry.value);
+        let (mut keys, unread) = keys_of(&entry.value);
+        keys.extend(self.made.iter().filter_map(made_key));
         let ours = Ours::of(directory, entry, self.hostname, &keys);
         let mut needs = records::needs(&ours);
         needs.notes.extend(unread);
@@ -147,6 +153,18 @@ impl Asked<'_> {
             }
         }
     }
+}
+
+/// A key that Gatepost made; none when its record need not stand any more.
+fn made_key(key: &MadeKey) -> Option<Key> {
+    let stage = match key.stage {
+        dkim::Stage::Pending | dkim::Stage::Published => Stage::Pending,
+        dkim::Stage::Active => Stage::Active,
+        dkim::Stage::Retiring => Stage::Retiring,
+        dkim::Stage::Retired => return None,
+    };
+    let record = PublicKey::new(key.algorithm, key.public.clone()).record();
+    Some(Key { selector: key.selector.clone(), record, stage })
 }
 
 /// The keys that the file names, which sign at once; and which of them cannot be read.

@@ -3,6 +3,7 @@
 
 use crate::base::id::DkimKeyId;
 use crate::config::Config;
+use crate::mail::domain_name::DomainName;
 use crate::model::directory::Directory;
 use crate::model::dkim::{MadeKey, Stage};
 use crate::proof::{Keys, PrivateKey, SigningKey};
@@ -63,6 +64,11 @@ impl Signer {
         let mut known = self.known();
         (known.made, known.open) = (made, open);
         Ok(())
+    }
+
+    /// The keys of the store for this domain, as it said last.
+    pub fn made_for(&self, domain: &DomainName) -> Vec<MadeKey> {
+        self.known().made.iter().filter(|key| key.domain == *domain).cloned().collect()
     }
 
     /// What signs for the domains of this directory.

@@ -45,6 +45,9 @@ fn a_key_is_made_published_seen_and_rotated() {
     assert!(made.ends_with("Publish this in the DNS. `gatepost dkim show` looks whether it is there.\n"), "{made}");
     let before = says(&yard, &["dkim", "show", "example.com"]);
     assert_eq!(before.matches("the DNS has no record there").count(), 2, "{before}");
+    // It is one of the records that the domain needs.
+    let asked = || Some(yard.run(&["dns", "example.com"]).out).filter(|out| out.contains("gp1-ed._domainkey"));
+    crate::running::eventually(asked).unwrap_or_else(|| panic!("{:?}", yard.run(&["dns", "example.com"])));
 
     yard.write("world.zone", &zone_lines(&made));
     daemon.reloads();

@@ -163,6 +163,21 @@ fn wished(email: &Value) -> Vec<String> {
     for removed in email["details"]["removed"].as_array().into_iter().flatten() {
         lines.push(format!("  taken out: {}: {}", word(&removed["name"]), word(&removed["value"])));
     }
+    lines.extend(links(&email["details"]["links"]));
+    lines
+}
+
+/// What became of its links, and why those were left alone that were.
+fn links(links: &Value) -> Vec<String> {
+    if let Some(why) = links["untracked"].as_str() {
+        return vec![format!("  links not tracked: {}", plain(why).replace('_', " "))];
+    }
+    let Some(found) = links["found"].as_u64() else { return Vec::new() };
+    let mut lines = vec![format!("  links: {} of {found} tracked", links["tracked"].as_u64().unwrap_or_default())];
+    for skipped in links["skipped"].as_array().into_iter().flatten() {
+        lines.push(format!("  left alone ({}): {}", word(&skipped["why"]).replace('_', " "), word(&skipped["url"])));
+    }
+    lines.extend(links["notes"].as_array().into_iter().flatten().map(|note| format!("  note: {}", word(note))));
     lines
 }
 
@@ -250,6 +265,16 @@ dl_1   deferred  app@example.com  anna@gmail.com  mx:gmail.com        3  2026-11
 dl_22  held      <>               b@example.net   relay:upstream      0  -                     -
 ";
         assert_eq!(deliveries().rows(&rows.map(|row| delivery(&row))), want);
+    }
+
+    #[test]
+    fn links_say_what_became_of_them() {
+        let told = json!({"found": 3, "tracked": 2, "skipped": [{"part": "html", "url": "https://a.example/\u{1b}", "why": "opted_out"}],
+            "notes": ["no pixel: x"]});
+        let want = ["  links: 2 of 3 tracked", "  left alone (opted out): https://a.example/?", "  note: no pixel: x"];
+        assert_eq!(links(&told), want);
+        assert_eq!(links(&json!({"untracked": "host_not_ready"})), ["  links not tracked: host not ready"]);
+        assert!(links(&Value::Null).is_empty());
     }
 
     #[test]
