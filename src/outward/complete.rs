@@ -88,7 +88,8 @@ pub fn complete(intake: &Intake, header: &Header<'_>, given: &Given<'_>) -> Comp
     edit.without = seen.without;
     // The line where the header ends for us may be skipped by others, who then read fields of their own
     // behind it, seen by no check of ours: an empty line makes them agree.
-    edit.empty_line_at = (header.ending == Ending::Text).then_some(header.bytes);
+    // One that is all there is has none behind it: readers differ about that too, so it gets one, and can be signed.
+    edit.empty_line_at = matches!(header.ending, Ending::Text | Ending::Message).then_some(header.bytes);
     Completed { message: edit.apply(), given_id, token }
 }
 

@@ -133,6 +133,18 @@ async fn a_rotated_key_signs_what_was_put_off() {
     assert!(of(&rotated.record) == [true, true] || of(&records[0].1) == [true, true], "{}", message.text());
 }
 
+/// RFC 6376 3.4.4: no body is an empty one. Scripts send such mail.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_all_header_is_signed() {
+    let world = World::new();
+    let records = with_both_keys(&world);
+    let sink = world.mx("far.example", Offer::usual()).await;
+    let house = world.open();
+    house.submits(&format!("<{SENDER}>"), &["<a@far.example>"], "From: app@example.com\r\nSubject: disk is full\r\n");
+    let message = sink.message().await;
+    assert_eq!(verified(&message, &records), [true, true], "{}", message.text());
+}
+
 /// Reports of ours are mail like any other.
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_are_signed_too() {
