@@ -102,7 +102,13 @@ impl Worker {
         };
         let (sender, params) = (dispatch.wire_sender(&trying.items[0]).await, &mail.params);
         let parcel = Parcel { sender: &sender, params, recipients: &recipients, message: &mail.prepared, record };
-        let letter = match dispatch.letter(&session, &parcel, &trying.items[0]).await {
+        let written = tokio::select! {
+            biased;
+            written = dispatch.letter(&session, &parcel, &trying.items[0]) => written,
+            // Memory for a copy may be long in coming.
+            () = dispatch.shutdown.reached(DaemonPhase::Draining) => return trying.give_back(settled),
+        };
+        let letter = match written {
             Ok(letter) => letter,
             Err(Unwritten::Misfit(why)) => return self.skip_host(session, &why, trying),
             Err(Unwritten::Ends(outcome)) => {

@@ -74,6 +74,7 @@ impl Outward {
         leaving: Vec<Leaving>,
         extra: impl FnOnce(&MessageId) -> Change,
     ) -> Result<Vec<MessageId>, Reply> {
+        let is_one_of_many = leaving.len() > 1;
         let (mut entered, mut all) = (Vec::with_capacity(leaving.len()), Planned::default());
         for mut one in leaving {
             one.intake = mended::mended(one.intake).await;
@@ -81,6 +82,10 @@ impl Outward {
             let (id, planned) = self.plan(&one, &suppressed)?;
             all = all.and(planned);
             entered.push((id, one.intake));
+            // Of a thousand copies each is a moment's work: others have their turn between them.
+            if is_one_of_many {
+                tokio::task::yield_now().await;
+            }
         }
         if let Some((first, _)) = entered.first() {
             all = all.with(extra(first));

@@ -19,6 +19,7 @@ use crate::store::Change;
 use crate::store::idempotency::{Keyed, claim};
 use std::sync::Arc;
 
+const NOT_RENDERED: Reply = Reply::new(451, 3, 0, "the template could not be rendered now, try again later");
 const NO_RECIPIENTS: Reply = Reply::new(554, 5, 1, "no valid recipients");
 
 pub struct Submission {
@@ -99,7 +100,7 @@ impl Submission {
 
     async fn enter(&self, intake: Intake, keyed: Option<&Keyed>) -> Result<Taken, Reply> {
         let reserved = self.reserve(&intake)?;
-        let made = self.made(intake)?;
+        let made = self.made(intake).await?;
         let (copies, template) = (made.leaving.len(), made.template);
         let now = self.ledger.clock.now();
         let key = |id: &MessageId| keyed.map_or_else(Change::default, |keyed| Change::of(claim(keyed, id, now)));
@@ -115,7 +116,7 @@ impl Submission {
     }
 
     /// What its template makes of a message; itself, where it names none.
-    fn made(&self, intake: Intake) -> Result<Made, Reply> {
+    async fn made(&self, intake: Intake) -> Result<Made, Reply> {
         if intake.wishes.template.is_none() {
             return Ok(Made { leaving: vec![intake.into()], template: None });
         }
@@ -124,8 +125,14 @@ impl Submission {
             let credential = sender::credential(&directory, intake.submitter.as_deref())?;
             (credential.tenant.clone(), intake.submitter.clone())
         };
-        let library = self.templates.load_full();
-        let made = render::render(&library, &tenant, intake, &self.ledger.random)?;
+        let (library, random) = (self.templates.load_full(), self.ledger.random.clone());
+        let has_copies = intake.wishes.template.as_ref().is_some_and(|wish| wish.by_recipient.is_some());
+        let render = move || render::render(&library, &tenant, intake, &random);
+        // A thousand copies take a while, which is not other connections'.
+        let made = match has_copies {
+            true => tokio::task::spawn_blocking(render).await.map_err(|_| NOT_RENDERED)??,
+            false => render()?,
+        };
         for one in &made.leaving {
             self.judge_authors(submitter.as_deref(), &one.intake)?;
         }
