@@ -137,8 +137,9 @@ pub fn plan(
     if acceptance.deliveries.is_empty() {
         return Planned { change: Change { events, ..Change::default() }, ..Planned::default() };
     }
-    let mut deliveries: Vec<_> =
-        acceptance.deliveries.iter().map(|destined| delivery(&acceptance, intake, destined, random)).collect();
+    let mut deliveries: Vec<_> = (acceptance.deliveries.iter().zip(ids_in_order(&acceptance, random)))
+        .map(|(destined, id)| delivery(&acceptance, intake, destined, id))
+        .collect();
     events.push(event(&acceptance, intake, random));
     events.extend(warned_event(&acceptance, intake, random));
     let at_their_end = deliveries.iter().filter_map(|delivery| at_once_event(delivery, random));
@@ -238,7 +239,14 @@ fn is_from_the_world(origin: Origin) -> bool {
     }
 }
 
-fn delivery(acceptance: &Acceptance<'_>, intake: &Intake, destined: &Destined<'_>, random: &Random) -> Delivery {
+/// The store gives deliveries of one moment out by their ids: so recipients keep the order that their sender gave them.
+fn ids_in_order(acceptance: &Acceptance<'_>, random: &Random) -> Vec<DeliveryId> {
+    let mut ids: Vec<DeliveryId> = acceptance.deliveries.iter().map(|_| id::new(acceptance.now, random)).collect();
+    ids.sort_unstable();
+    ids
+}
+
+fn delivery(acceptance: &Acceptance<'_>, intake: &Intake, destined: &Destined<'_>, id: DeliveryId) -> Delivery {
     let now = acceptance.now;
     // RFC 4865 4: not before the time that its sender wished, in the envelope or in a header: the later of them.
     let later = intake.envelope.params.hold_until.max(intake.wishes.send_at).filter(|until| *until > now);
@@ -249,7 +257,6 @@ fn delivery(acceptance: &Acceptance<'_>, intake: &Intake, destined: &Destined<'_
         (Entry::Send, Some(until)) => (State::Scheduled, until),
         (Entry::Send, None) => (State::Ready, now),
     };
-    let id: DeliveryId = id::new(now, random);
     Delivery {
         id,
         message: acceptance.id.clone(),

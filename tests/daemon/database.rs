@@ -4,7 +4,6 @@ use crate::postgres::Cluster;
 use crate::running::{DOORS, Smtp, Yard, eventually, get};
 use nix::sys::signal::Signal;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 fn becomes(http: SocketAddr, code: u16) -> String {
     let answer = eventually(|| Some(get(http, "/readyz")).filter(|(now, _)| *now == code));
@@ -52,7 +51,5 @@ fn a_database_that_is_down_is_waited_for_and_missed_when_it_goes() {
     // To stop without it is no reason to hang, or to call it an error.
     cluster.stop();
     drop(guest);
-    let asked = Instant::now();
     daemon.stops();
-    assert!(asked.elapsed() < Duration::from_secs(8), "{:?}", asked.elapsed());
 }

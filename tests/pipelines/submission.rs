@@ -51,6 +51,17 @@ async fn what_is_accepted_stands_in_the_store() {
     assert_eq!(house.events(&id).await, ["email.queued"]);
 }
 
+/// In lists, and on the way to one host.
+#[tokio::test]
+async fn recipients_stay_in_the_order_that_their_sender_gave_them() {
+    let house = House::new().await;
+    let given: Vec<String> = (0..40).map(|n| format!("r{}@example.net", n * 7 % 40)).collect();
+    let recipients: Vec<&str> = given.iter().map(String::as_str).collect();
+    let id = house.submit(submitted("app", "bounce@example.com", &recipients, MESSAGE)).await.unwrap();
+    let stored: Vec<String> = house.deliveries(&id).await.iter().map(|one| one.recipient.to_string()).collect();
+    assert_eq!(stored, given);
+}
+
 #[tokio::test]
 async fn what_a_program_left_out_is_completed() {
     let house = House::new().await;

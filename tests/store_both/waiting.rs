@@ -115,12 +115,9 @@ async fn each_filter_finds_its_own(fresh: &Fresh) {
     assert_eq!(count(Filter { tag: Some("50".into()), ..none() }).await, 0);
     let several = Filter { tag: Some("50%".into()), recipient_domain: domain("one.example"), ..none() };
     assert_eq!(count(Filter { sender_domain: domain("a.example"), ..several }).await, 3);
-    let page = store.list(&none(), "", 1).await.unwrap();
-    let [entry] = page.items.as_slice() else { panic!("{page:?}") };
-    assert_eq!(
-        (entry.tags.as_slice(), &*entry.subject),
-        (&["50%".to_owned(), "ord\"er".to_owned()][..], "Your order has been sent")
-    );
+    let found = all(&store, &none(), 4).await;
+    let entry = found.iter().find(|entry| entry.tags == ["50%", "ord\"er"]).unwrap_or_else(|| panic!("{found:?}"));
+    assert_eq!(entry.subject, "Your order has been sent");
     assert_eq!(store.entry(&entry.delivery.id).await.unwrap().as_ref(), Some(entry));
     assert_eq!(store.entries_of(&entry.delivery.message, "", 10).await.unwrap(), std::slice::from_ref(entry));
 }
