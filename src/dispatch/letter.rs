@@ -4,6 +4,7 @@
 
 use super::Dispatch;
 use super::happenings::{NotSigned, NotSignedWhy};
+use super::signers::Unsigned;
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::content::personal;
@@ -13,7 +14,7 @@ use crate::mail::envelope::{BodyType, MailParams};
 use crate::mail::status::Status;
 use crate::model::message::Origin;
 use crate::model::outcome::{Blame, Kind, Outcome, Why, category};
-use crate::proof::{self, BodyHash, Keys, Signing};
+use crate::proof::{Keys, Signing};
 use crate::queue::ready::{Item, Mail};
 use crate::smtp::dialogue::transaction::Lack;
 use std::borrow::Cow;
@@ -154,13 +155,13 @@ impl Dispatch {
         if let Some(signature) = is_shared.then(|| mail.signed(keys, is_converted)).flatten() {
             return Ok(Some(signature));
         }
+        let unsigned = Unsigned { keys: keys.clone(), domain: domain.clone(), bytes: bytes.clone(), now: self.now() };
         let made = if bytes.len() <= limits::SIGN_INLINE_BYTES_MAX {
-            sign(keys, mail, bytes, self.now())
+            self.signers.sign(unsigned).await
         } else {
-            let (keys, mail, bytes, now) = (keys.clone(), mail.clone(), bytes.clone(), self.now());
-            let blocking = tokio::task::spawn_blocking(move || sign(&keys, &mail, &bytes, now)).await;
+            let beside = tokio::task::spawn_blocking(move || unsigned.sign()).await;
             // It does not come back when the runtime ends: then nobody waits for this one either.
-            blocking.unwrap_or_else(|why| Err(why.to_string()))
+            beside.unwrap_or_else(|why| Err(why.to_string()))
         };
         let signature: Arc<str> = made.map_err(|why| {
             NotSigned { message: &mail.message.id, domain, why: NotSignedWhy::Unsignable(&why) }.record();
@@ -171,12 +172,6 @@ impl Dispatch {
         }
         Ok(Some(signature))
     }
-}
-
-fn sign(keys: &Keys, mail: &Mail, bytes: &[u8], now: crate::base::clock::Time) -> Result<Arc<str>, String> {
-    let Signing::With(keys) = keys.of(&mail.message.from_domain) else { return Err("it has no key".to_owned()) };
-    let fields = proof::sign(bytes, &BodyHash::of(bytes), keys, now, None).map_err(|why| why.to_string())?;
-    String::from_utf8(fields).map(Arc::from).map_err(|why| why.to_string())
 }
 
 /// Written here or by our users. What only passes through is not ours to sign.

@@ -18,6 +18,7 @@ pub mod operate;
 mod return_path;
 mod routes;
 mod settle;
+mod signers;
 mod site;
 mod staff;
 mod standing;
@@ -42,6 +43,7 @@ use learned::TlsCounts;
 pub use lookup::{Looked, Lookup, Routed, Takes, Terms};
 use operate::Orders;
 use settle::{End, Inbox, Settled, Settler};
+use signers::Signers;
 use site::{Site, Sites};
 use staff::Staff;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -69,6 +71,7 @@ pub struct Dispatch {
     lookups: Semaphore,
     /// Memory for copies of messages that are signed or differ by recipient, in KiB.
     copies: Arc<Semaphore>,
+    signers: Signers,
     settler: Settler,
     tls_counts: TlsCounts,
     orders: Orders,
@@ -134,6 +137,7 @@ impl Dispatch {
             connections_max: AtomicUsize::new(connections),
             lookups: Semaphore::new(limits::LOOKUPS_AT_ONCE),
             copies: Arc::new(Semaphore::new(limits::COPIES_KIB_MAX)),
+            signers: Signers::new(tokio::runtime::Handle::current().metrics().num_workers()),
             settler,
             tls_counts: TlsCounts::default(),
             orders: Orders::new(),

@@ -185,6 +185,15 @@ impl SigningKey {
         &self.private
     }
 
+    /// What a signature costs, in signatures of RSA-2048 and rounded up: it grows with the third power of the key's
+    /// length.
+    pub fn effort(&self) -> usize {
+        match &self.private {
+            PrivateKey::Rsa(pair) => pair.public_modulus_len().div_ceil(256).pow(3),
+            PrivateKey::Ed25519(_) => 1,
+        }
+    }
+
     /// RFC 8301 3.1: never with SHA-1.
     pub(super) fn tag_a(&self) -> &'static str {
         match self.algorithm() {

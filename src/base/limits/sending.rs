@@ -318,9 +318,13 @@ pub const SIMULATOR_SLOW: Duration = Duration::from_secs(10);
 /// A message up to this is written in 7-bit lines where its worker stands (a millisecond); a longer one beside it.
 pub const CONVERT_INLINE_BYTES_MAX: usize = 256 << 10;
 
-/// A message up to this is signed where its worker stands (a quarter of a millisecond for the key, as much for the
+/// A message up to this is signed where a worker stands (a quarter of a millisecond for the key, as much for the
 /// hash); a longer one beside it.
 pub const SIGN_INLINE_BYTES_MAX: usize = 256 << 10;
+
+/// Signatures that are made in one go, in the effort of RSA-2048: a core has four milliseconds of work with them, and
+/// others on its thread wait so long.
+pub const SIGN_EFFORT_AT_ONCE: usize = 16;
 
 /// What signatures take on top of a message: two keys, with the names of what they sign.
 pub const SIGNATURES_BYTES: usize = 2048;

@@ -1,0 +1,189 @@
+//! Where messages are signed: several in one go, as a commit takes several rows. A signature costs a core a quarter of
+//! a millisecond. Made one at a time between packets they pull the work of a busy server apart: every reply and every
+//! message wakes its reader alone, commits have few rows, and all that costs a fifth as much again as the signatures.
+//!
+//! Who wants a signature puts his message to the others that wait, and takes a pen when one is free. He lets those go
+//! first who have something else to do, for they may want one too; and then he signs for all who wait, his own or not,
+//! and they have it when he is done.
+
+use crate::base::clock::Time;
+use crate::base::limits;
+use crate::mail::domain_name::DomainName;
+use crate::proof::{self, BodyHash, Keys, Signing};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Semaphore, oneshot};
+
+/// The fields that sign a message; or why there are none, which reads after "it cannot be signed: ".
+pub(super) type Signature = Result<Arc<str>, String>;
+
+/// A message to be signed with all keys of its domain.
+pub(super) struct Unsigned {
+    pub keys: Arc<Keys>,
+    pub domain: DomainName,
+    pub bytes: Arc<Vec<u8>>,
+    pub now: Time,
+}
+
+struct Order {
+    unsigned: Unsigned,
+    signed: oneshot::Sender<Signature>,
+}
+
+pub(super) struct Signers {
+    /// Bounded by the connections: each waits for one at most.
+    waiting: Mutex<VecDeque<Order>>,
+    /// One for each thread that tasks run on: more could not write at the same time.
+    pens: Semaphore,
+}
+
+impl Signers {
+    pub fn new(pens: usize) -> Self {
+        Self { waiting: Mutex::default(), pens: Semaphore::new(pens) }
+    }
+
+    pub async fn sign(&self, unsigned: Unsigned) -> Signature {
+        let (signed, mut mine) = oneshot::channel();
+        self.waiting().push_back(Order { unsigned, signed });
+        loop {
+            let pen = tokio::select! {
+                biased;
+                // Invariant: what waits is dropped with us at the earliest, and signed before.
+                signed = &mut mine => return signed.unwrap_or_else(|_| Err("nobody signed it".to_owned())),
+                pen = self.pens.acquire() => pen,
+            };
+            // Twice would be too polite: mail would come in faster than it goes, and a backlog is dearer than all this.
+            tokio::task::yield_now().await;
+            let done: Vec<_> = self.next().into_iter().map(|order| (order.signed, order.unsigned.sign())).collect();
+            // All at once, so that they go on together. Who went away meanwhile needs none.
+            for (signed, signature) in done {
+                let _ = signed.send(signature);
+            }
+            drop(pen);
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Order>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is signed in one go.
+    fn next(&self) -> Vec<Order> {
+        let (mut waiting, mut next, mut effort) = (self.waiting(), Vec::new(), 0);
+        while effort < limits::SIGN_EFFORT_AT_ONCE
+            && let Some(order) = waiting.pop_front()
+        {
+            if !order.signed.is_closed() {
+                effort += order.unsigned.effort();
+                next.push(order);
+            }
+        }
+        next
+    }
+}
+
+impl Unsigned {
+    pub fn sign(&self) -> Signature {
+        let Signing::With(keys) = self.keys.of(&self.domain) else { return Err("it has no key".to_owned()) };
+        let body = BodyHash::of(&self.bytes);
+        let fields = proof::sign(&self.bytes, &body, keys, self.now, None).map_err(|why| why.to_string())?;
+        String::from_utf8(fields).map(Arc::from).map_err(|why| why.to_string())
+    }
+
+    fn effort(&self) -> usize {
+        match self.keys.of(&self.domain) {
+            Signing::With(keys) => keys.iter().map(|key| key.effort()).sum(),
+            Signing::None | Signing::Unusable(_) => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::dkim::Algorithm;
+    use crate::proof::{PrivateKey, SigningKey};
+    use futures_util::FutureExt;
+    use tokio::task::JoinSet;
+
+    const DOMAIN: &str = "example.com";
+
+    fn keys(algorithms: &[Algorithm]) -> Arc<Keys> {
+        let mut keys = Keys::default();
+        for (n, algorithm) in algorithms.iter().enumerate() {
+            let (selector, private) = (format!("s{n}").parse().unwrap(), PrivateKey::generate(*algorithm).unwrap());
+            keys.add(Arc::new(SigningKey::new(DOMAIN.parse().unwrap(), selector, private)));
+        }
+        Arc::new(keys)
+    }
+
+    fn message(n: usize) -> Vec<u8> {
+        format!("From: a@example.com\r\nSubject: {n}\r\n\r\nbody {n}\r\n").into_bytes()
+    }
+
+    fn unsigned(keys: &Arc<Keys>, n: usize) -> Unsigned {
+        let now = Time::from_micros(1_795_262_400_000_000);
+        Unsigned { keys: keys.clone(), domain: DOMAIN.parse().unwrap(), bytes: Arc::new(message(n)), now }
+    }
+
+    /// Ed25519 signs the same twice in the same way: so it shows whose signature it is.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn everybody_gets_his_own_signature() {
+        let (signers, keys) = (Arc::new(Signers::new(2)), keys(&[Algorithm::Ed25519]));
+        let mut tasks = JoinSet::new();
+        for n in 0..300 {
+            let (signers, unsigned) = (signers.clone(), unsigned(&keys, n));
+            tasks.spawn(async move { (n, signers.sign(unsigned).await) });
+        }
+        while let Some(done) = tasks.join_next().await {
+            let (n, signed) = done.unwrap();
+            assert_eq!(signed, unsigned(&keys, n).sign(), "{n}");
+        }
+        assert!(signers.waiting().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_holds_the_pen_signs_for_those_who_wait() {
+        let (signers, keys) = (Signers::new(1), keys(&[Algorithm::Ed25519]));
+        let mut all: Vec<_> = (0..4).map(|n| Box::pin(signers.sign(unsigned(&keys, n)))).collect();
+        assert!(all.iter_mut().all(|one| one.now_or_never().is_none()), "the first lets the others go first");
+        // One went away.
+        drop(all.remove(2));
+        assert_eq!(signers.waiting().len(), 4);
+        let mut all = all.into_iter();
+        assert!(all.next().unwrap().await.is_ok());
+        assert!(signers.waiting().is_empty());
+        assert!(all.all(|other| other.now_or_never().is_some_and(|signed| signed.is_ok())), "they have theirs too");
+    }
+
+    /// The pen goes on, be it that its holder goes away with it.
+    #[tokio::test]
+    async fn a_pen_is_not_lost_with_its_holder() {
+        let (signers, keys) = (Signers::new(1), keys(&[Algorithm::Ed25519]));
+        let mut holder = Box::pin(signers.sign(unsigned(&keys, 0)));
+        let mut other = Box::pin(signers.sign(unsigned(&keys, 1)));
+        assert!((&mut holder).now_or_never().is_none() && (&mut other).now_or_never().is_none());
+        assert_eq!(signers.pens.available_permits(), 0);
+        drop(holder);
+        assert!(other.await.is_ok());
+    }
+
+    #[test]
+    fn long_keys_are_fewer_in_one_go() {
+        let go = |keys: &Arc<Keys>| {
+            let signers = Signers::new(1);
+            let (kept, _): (Vec<_>, Vec<_>) = (0..40)
+                .map(|n| {
+                    let (signed, mine) = oneshot::channel();
+                    signers.waiting().push_back(Order { unsigned: unsigned(keys, n), signed });
+                    (mine, ())
+                })
+                .unzip();
+            let first = signers.next().len();
+            assert_eq!(signers.waiting().len(), kept.len() - first);
+            first
+        };
+        assert_eq!(go(&keys(&[Algorithm::Rsa])), limits::SIGN_EFFORT_AT_ONCE);
+        assert_eq!(go(&keys(&[Algorithm::Rsa, Algorithm::Ed25519])), limits::SIGN_EFFORT_AT_ONCE / 2);
+    }
+}
