@@ -375,11 +375,12 @@ impl Newsletter {
     fn message(&self) -> Vec<u8> {
         let (tenant, submitted) = (Name::default_tenant(), Submitted::default());
         let template = self.library.find(black_box(&tenant), &"news".parse().unwrap(), None).unwrap();
-        let made = template.render(&Asked { locale: None, values: &self.values, submitted: &submitted }).unwrap();
-        let mut out = Vec::with_capacity(16 << 10);
+        let filled = template.fill(&Asked { locale: None, values: &self.values, submitted: &submitted }).unwrap();
+        let (html, text) = (filled.html().unwrap(), filled.text());
+        let mut out = Vec::with_capacity(256);
         out.extend_from_slice(b"From: news@example.com\r\nTo: ada@example.net\r\nMIME-Version: 1.0\r\n");
-        out.extend_from_slice(compose::unstructured("Subject", &made.subject).as_bytes());
-        let body = compose::Body { text: Some(&made.text), html: made.html.as_deref(), ..compose::Body::default() };
+        out.extend_from_slice(compose::unstructured("Subject", &filled.subject).as_bytes());
+        let body = compose::Body { text: Some(&text), html: Some(&html), ..compose::Body::default() };
         body.write(&mut out, || "=_0123456789abcdef0123456789abcd".to_owned());
         out
     }

@@ -2,7 +2,8 @@
 //! so that everybody can take it. And a message taken apart into the texts that people read and the parts that
 //! are only carried, byte for byte.
 
-use super::encode;
+mod text;
+
 use super::header::{Field, Fields};
 use super::mime::{Encoding, Entity, NoParts, Structure, Unnamed, split};
 use crate::base::limits;
@@ -13,7 +14,9 @@ use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::parsers::MessageStream;
+use std::fmt::Display;
 use std::ops::Range;
+use text::Measured;
 
 /// What a message is made of, as far as its reader sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -218,27 +221,39 @@ fn decoded(bytes: Vec<u8>, charset: Option<&str>) -> Result<String, Unreadable> 
 }
 
 /// A body to be written, with what is carried along as it came.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Body<'a> {
-    pub text: Option<&'a str>,
-    pub html: Option<&'a str>,
+    pub text: Option<&'a dyn Display>,
+    pub html: Option<&'a dyn Display>,
     /// Whole entities: header, empty line, body.
     pub alternatives: Vec<&'a [u8]>,
     pub inline: Vec<&'a [u8]>,
     pub attachments: Vec<&'a [u8]>,
 }
 
+/// The texts of a body.
+#[derive(Clone, Copy)]
+struct Texts<'a> {
+    plain: Option<Measured<'a>>,
+    html: Option<Measured<'a>>,
+}
+
+/// The fields of an entity of ours, and the boundary before it.
+const FIELDS_BYTES: usize = 128;
+
 impl Body<'_> {
     /// Its fields and itself, behind whatever header there is. `boundary` gives a new one each time: found nowhere
     /// in what is carried, since chance made it.
     pub fn write(&self, out: &mut Vec<u8>, mut boundary: impl FnMut() -> String) {
+        let texts = Texts { plain: self.text.map(Measured::of), html: self.html.map(Measured::of) };
+        out.reserve_exact(self.bytes(&texts));
         out.extend_from_slice(b"MIME-Version: 1.0\r\n");
         if self.attachments.is_empty() {
-            return self.alternative(out, &mut boundary);
+            return self.alternative(&texts, out, &mut boundary);
         }
         multipart(out, "mixed", &boundary(), |out, next| {
             next(out);
-            self.alternative(out, &mut boundary);
+            self.alternative(&texts, out, &mut boundary);
             for part in &self.attachments {
                 next(out);
                 out.extend_from_slice(part);
@@ -246,21 +261,36 @@ impl Body<'_> {
         });
     }
 
-    fn alternative(&self, out: &mut Vec<u8>, boundary: &mut impl FnMut() -> String) {
-        let forms = usize::from(self.text.is_some()) + usize::from(self.html.is_some()) + self.alternatives.len();
-        if forms < 2 {
-            return self.forms(out, boundary, |_| {});
-        }
-        // RFC 2046 5.1.4: the best comes last.
-        multipart(out, "alternative", &boundary(), |out, next| self.forms(out, boundary, next));
+    /// How long it becomes, or a little more.
+    fn bytes(&self, texts: &Texts<'_>) -> usize {
+        let carried = [&self.alternatives, &self.inline, &self.attachments].into_iter().flatten();
+        let carried: usize = carried.map(|part| part.len() + FIELDS_BYTES).sum();
+        let texts = [texts.plain, texts.html].into_iter().flatten();
+        // Three multiparts in each other, at most.
+        carried + texts.map(|text| text.encoded_bytes() + FIELDS_BYTES).sum::<usize>() + 3 * FIELDS_BYTES / 2
     }
 
-    fn forms(&self, out: &mut Vec<u8>, boundary: &mut impl FnMut() -> String, next: impl Fn(&mut Vec<u8>)) {
-        if let Some(plain) = self.text {
+    fn alternative(&self, texts: &Texts<'_>, out: &mut Vec<u8>, boundary: &mut impl FnMut() -> String) {
+        let forms = usize::from(self.text.is_some()) + usize::from(self.html.is_some()) + self.alternatives.len();
+        if forms < 2 {
+            return self.forms(texts, out, boundary, |_| {});
+        }
+        // RFC 2046 5.1.4: the best comes last.
+        multipart(out, "alternative", &boundary(), |out, next| self.forms(texts, out, boundary, next));
+    }
+
+    fn forms(
+        &self,
+        texts: &Texts<'_>,
+        out: &mut Vec<u8>,
+        boundary: &mut impl FnMut() -> String,
+        next: impl Fn(&mut Vec<u8>),
+    ) {
+        if let Some(plain) = &texts.plain {
             next(out);
             text(out, "plain", plain);
         }
-        if let Some(html) = self.html {
+        if let Some(html) = &texts.html {
             next(out);
             self.related(out, html, boundary);
         }
@@ -269,12 +299,12 @@ impl Body<'_> {
             out.extend_from_slice(part);
         }
         if self.text.is_none() && self.html.is_none() && self.alternatives.is_empty() {
-            text(out, "plain", "");
+            text(out, "plain", &Measured::of(&""));
         }
     }
 
     /// RFC 2387: HTML with what it shows.
-    fn related(&self, out: &mut Vec<u8>, html: &str, boundary: &mut impl FnMut() -> String) {
+    fn related(&self, out: &mut Vec<u8>, html: &Measured<'_>, boundary: &mut impl FnMut() -> String) {
         if self.inline.is_empty() {
             return text(out, "html", html);
         }
@@ -290,45 +320,26 @@ impl Body<'_> {
 }
 
 fn multipart(out: &mut Vec<u8>, kind: &str, boundary: &str, write: impl FnOnce(&mut Vec<u8>, &dyn Fn(&mut Vec<u8>))) {
-    out.extend_from_slice(format!("Content-Type: multipart/{kind};\r\n\tboundary=\"{boundary}\"\r\n").as_bytes());
+    put(out, &["Content-Type: multipart/", kind, ";\r\n\tboundary=\"", boundary, "\"\r\n"]);
     // RFC 2046 5.1.1: the line end before a boundary belongs to the boundary.
-    write(out, &|out| out.extend_from_slice(format!("\r\n--{boundary}\r\n").as_bytes()));
-    out.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    write(out, &|out| put(out, &["\r\n--", boundary, "\r\n"]));
+    put(out, &["\r\n--", boundary, "--\r\n"]);
 }
 
-fn text(out: &mut Vec<u8>, subtype: &str, text: &str) {
-    out.extend_from_slice(format!("Content-Type: text/{subtype}; charset=utf-8\r\n").as_bytes());
-    encoded(out, text);
+fn put(out: &mut Vec<u8>, words: &[&str]) {
+    words.iter().for_each(|word| out.extend_from_slice(word.as_bytes()));
 }
 
-/// The field that says how, an empty line, and the text in it. Mostly letters beyond ASCII are shorter in base64.
+fn text(out: &mut Vec<u8>, subtype: &str, text: &Measured<'_>) {
+    put(out, &["Content-Type: text/", subtype, "; charset=utf-8\r\n"]);
+    text.write(out);
+}
+
+/// The field that says how, an empty line, and the text in it.
 pub fn encoded(out: &mut Vec<u8>, text: &str) {
-    let lines = with_line_ends(text);
-    let beyond = lines.bytes().filter(|b| !b.is_ascii()).count();
-    if beyond > lines.len() / 3 {
-        out.extend_from_slice(b"Content-Transfer-Encoding: base64\r\n\r\n");
-        encode::write_base64(lines.as_bytes(), out);
-        out.extend_from_slice(b"\r\n");
-    } else {
-        out.extend_from_slice(b"Content-Transfer-Encoding: quoted-printable\r\n\r\n");
-        encode::write_quoted_printable(lines.as_bytes(), out);
-    }
-}
-
-/// RFC 2046 4.1.1: every line of a text ends with CRLF, the last one too.
-fn with_line_ends(text: &str) -> String {
-    let mut lines = String::with_capacity(text.len() + text.len() / 32 + 2);
-    let mut rest = text;
-    while let Some(at) = memchr::memchr2(b'\r', b'\n', rest.as_bytes()) {
-        lines.push_str(&rest[..at]);
-        lines.push_str("\r\n");
-        rest = &rest[at + if rest[at..].starts_with("\r\n") { 2 } else { 1 }..];
-    }
-    lines.push_str(rest);
-    if !lines.is_empty() && !lines.ends_with('\n') {
-        lines.push_str("\r\n");
-    }
-    lines
+    let text = Measured::of(&text);
+    out.reserve_exact(text.encoded_bytes() + FIELDS_BYTES);
+    text.write(out);
 }
 
 /// A field of text that people read: what is not plain ASCII in encoded words of at most 75 characters (RFC 2047 2),
@@ -426,17 +437,25 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
+    fn with_line_ends(text: &str) -> String {
+        let mut lines = text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n");
+        if !lines.is_empty() && !lines.ends_with('\n') {
+            lines.push_str("\r\n");
+        }
+        lines
+    }
+
     #[test]
     fn a_message_is_only_as_deep_as_it_has_to_be() {
         let part = b"Content-Type: image/png\r\nContent-ID: <a>\r\n\r\nPNG".as_slice();
         let depth = |body: Body<'_>| written(&body).matches("multipart/").count();
-        assert_eq!(depth(Body { text: Some("x"), ..Body::default() }), 0);
-        assert_eq!(depth(Body { html: Some("x"), ..Body::default() }), 0);
-        assert_eq!(depth(Body { text: Some("x"), html: Some("x"), ..Body::default() }), 1);
-        assert_eq!(depth(Body { html: Some("x"), inline: vec![part], ..Body::default() }), 1);
+        assert_eq!(depth(Body { text: Some(&"x"), ..Body::default() }), 0);
+        assert_eq!(depth(Body { html: Some(&"x"), ..Body::default() }), 0);
+        assert_eq!(depth(Body { text: Some(&"x"), html: Some(&"x"), ..Body::default() }), 1);
+        assert_eq!(depth(Body { html: Some(&"x"), inline: vec![part], ..Body::default() }), 1);
         let all = Body {
-            text: Some("x"),
-            html: Some("y"),
+            text: Some(&"x"),
+            html: Some(&"y"),
             inline: vec![part],
             attachments: vec![part],
             alternatives: vec![part],

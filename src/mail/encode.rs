@@ -14,6 +14,8 @@ use quoted_printable::Source;
 use std::borrow::Cow;
 use std::ops::Range;
 
+pub(super) use quoted_printable::{Writer as QuotedPrintable, is_literal_within as is_quoted_literal};
+
 /// Why a message cannot be written so. Each is a sentence's end, for its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unconvertible {
@@ -104,7 +106,8 @@ impl Aim {
     }
 }
 
-/// Text with CRLF at the ends of its lines, as quoted-printable (RFC 2045 6.7).
+/// The same of a text that is there as a whole.
+#[cfg(test)]
 pub(super) fn write_quoted_printable(text: &[u8], out: &mut Vec<u8>) {
     quoted_printable::write(text, Source::Text, |piece| out.extend_from_slice(piece));
 }

@@ -9,7 +9,7 @@ use crate::base::id::TemplateId;
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::base::random::Random;
-use crate::content::template::{Asked, InPlace, Library, Locale, Mistake, Part, Rendered, Submitted, Values};
+use crate::content::template::{Asked, Filled, InPlace, Library, Locale, Mistake, Part, Submitted, Values};
 use crate::mail::compose::{self, Body, Written};
 use crate::mail::envelope::{BodyType, Envelope, Recipient};
 use crate::mail::header::{Fields, Header};
@@ -19,6 +19,7 @@ use crate::model::name::Name;
 use crate::model::wishes::{OnError, TemplateWish, Which};
 use crate::outward::{Leaving, Note};
 use crate::smtp::reply::Reply;
+use std::fmt::Display;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -104,7 +105,7 @@ fn made(
     let write = |values: &Values| match template {
         Some(template) => {
             let asked = Asked { locale: locale.as_ref(), values, submitted: &read.submitted };
-            template.render(&asked).map(|rendered| read.compose(&rendered, random))
+            template.fill(&asked).map(|filled| read.compose(&filled, random))
         }
         None => read.in_place(&library.in_place(tenant, values)),
     };
@@ -183,9 +184,10 @@ impl<'a> Read<'a> {
 
     /// The submitted header but for what says how the body is written, and the template's body under it, with
     /// everything that came beside the texts.
-    fn compose(&self, rendered: &Rendered, random: &Random) -> Vec<u8> {
-        let Rendered { subject, html, text, .. } = rendered;
-        let mut out = Vec::with_capacity(self.message.len() + text.len() + html.as_ref().map_or(0, String::len) * 2);
+    fn compose(&self, filled: &Filled<'_>, random: &Random) -> Vec<u8> {
+        let (subject, html, text) = (&filled.subject, filled.html(), filled.text());
+        // The body takes the room that it needs when it knows it.
+        let mut out = Vec::with_capacity(self.header.bytes + subject.len() * 2);
         let was = self.submitted.subject.as_deref().map(str::trim).unwrap_or_default();
         let keeps_subject = self.header.subject.is_some() && was == subject.trim();
         for field in Fields::of(&self.message[..self.header.bytes]) {
@@ -200,8 +202,8 @@ impl<'a> Read<'a> {
             out.extend_from_slice(compose::unstructured("Subject", subject).as_bytes());
         }
         let body = Body {
-            text: Some(text.as_str()),
-            html: html.as_deref(),
+            text: Some(&text),
+            html: html.as_ref().map(|html| html as &dyn Display),
             alternatives: slices(self.message, &self.parts.alternatives),
             inline: slices(self.message, &self.parts.inline),
             attachments: slices(self.message, &self.parts.attachments),

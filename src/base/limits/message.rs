@@ -72,6 +72,8 @@ pub const TEMPLATE_SOURCE_BYTES_MAX: usize = 1 << 20;
 pub const TEMPLATE_STEPS_MAX: u64 = 100_000;
 /// How deep templates include and extend each other.
 pub const TEMPLATE_DEPTH_MAX: usize = 40;
+/// Loops and questions in each other, in a text that needs no engine: with room to the engine's own bound above.
+pub const TEMPLATE_PLAIN_DEPTH_MAX: usize = 10;
 /// Bytes that the filters of one text may go through, about 20 ms of work; and of one value that a filter makes.
 pub const TEMPLATE_WORK_BYTES_MAX: usize = 32 << 20;
 pub const TEMPLATE_VALUE_BYTES_MAX: usize = 1 << 20;

@@ -248,7 +248,7 @@ pub(super) fn declared(name: &str, field: &dyn Fn(&str) -> Option<Json>) -> Resu
     let typed = |key: &str| match field(key) {
         None | Some(Json::Null) => Ok(None),
         Some(value) => match kind.take(&value) {
-            Some(value) => Ok(Some(value)),
+            Some(value) => Ok(Some(value.into_owned())),
             None => Err(format!("the {key} of variable \"{name}\" is no {}", kind.word())),
         },
     };

@@ -259,7 +259,7 @@ pub(super) fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment
         .set_auto_escape_callback(|name| if name.ends_with(":html") { AutoEscape::Html } else { AutoEscape::None });
-    environment.set_formatter(write_value);
+    environment.set_formatter(emit);
     environment.set_fuel(Some(limits::TEMPLATE_STEPS_MAX));
     environment.set_recursion_limit(limits::TEMPLATE_DEPTH_MAX);
     // Errors then know which variable they are about.
@@ -299,31 +299,39 @@ fn add_tests(environment: &mut Environment<'static>) {
     environment.add_test("undefined", builtin::is_undefined);
 }
 
+/// As the engine says a value.
+fn emit(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    let is_html = matches!(state.auto_escape(), AutoEscape::Html);
+    Ok(write_value(out, is_html, value)?)
+}
+
 /// `none` is nothing, markup is itself, and in HTML everything else is escaped.
-fn write_value(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+pub(super) fn write_value(out: &mut dyn Write, is_html: bool, value: &Value) -> std::fmt::Result {
     if value.is_none() || value.is_undefined() {
         return Ok(());
     }
-    let is_html = matches!(state.auto_escape(), AutoEscape::Html);
     if value.is_safe() || value.downcast_object_ref::<Markup>().is_some() {
-        return Ok(write!(out, "{value}")?);
+        return write!(out, "{value}");
     }
     // As JSON and most people write it.
     if value.kind() == ValueKind::Bool {
-        return Ok(out.write_str(if value.is_true() { "true" } else { "false" })?);
+        return out.write_str(if value.is_true() { "true" } else { "false" });
     }
-    match (is_html, value.as_str()) {
-        (true, Some(text)) => Ok(Escaping(out).write_str(text)?),
-        (true, None) => Ok(write!(Escaping(out), "{value}")?),
-        (false, Some(text)) => Ok(out.write_str(text)?),
-        (false, None) => Ok(write!(out, "{value}")?),
+    match value.as_str() {
+        Some(text) => write_text(out, is_html, text),
+        None if is_html => write!(Escaping(out), "{value}"),
+        None => write!(out, "{value}"),
     }
 }
 
-/// HTML in text and in quoted attributes: the five signs that mean something there.
-struct Escaping<'a, 'o>(&'a mut Output<'o>);
+pub(super) fn write_text(out: &mut dyn Write, is_html: bool, text: &str) -> std::fmt::Result {
+    if is_html { Escaping(out).write_str(text) } else { out.write_str(text) }
+}
 
-impl Write for Escaping<'_, '_> {
+/// HTML in text and in quoted attributes: the five signs that mean something there.
+struct Escaping<'a>(&'a mut dyn Write);
+
+impl Write for Escaping<'_> {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
         let mut from = 0;
         for (at, byte) in text.bytes().enumerate() {

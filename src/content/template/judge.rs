@@ -6,6 +6,7 @@
 //! lists are written with constants only, so that no list holds another one twice.
 
 use super::filters;
+use super::plain::Plain;
 use crate::base::limits;
 use crate::base::settings::nearest;
 use minijinja::machinery::ast::{BinOpKind, Call, CallArg, CallType, Expr, Stmt};
@@ -37,6 +38,8 @@ pub(super) struct Judged {
     pub variables: Vec<(String, usize)>,
     /// Those of them that the template itself asks for whether they are there.
     pub asked: BTreeSet<String>,
+    /// The whole text, if it is so plain that it needs no engine.
+    pub plain: Option<Plain>,
 }
 
 /// What templates of other makers are full of, and what to write here.
@@ -83,7 +86,7 @@ pub(super) fn judge(text: &str) -> Result<Judged, Fault> {
     let tree = parse(text, "template", Default::default()).map_err(|error| syntax(&error))?;
     let mut walk = Walk { judged: Judged::default(), bound: Vec::new(), growing: 0 };
     walk.statement(&tree)?;
-    Ok(walk.judged)
+    Ok(Judged { plain: Plain::of(&tree), ..walk.judged })
 }
 
 /// What is long in one tag is deep in the tree, and whoever walks the tree goes as deep.

@@ -1,13 +1,15 @@
 //! From a template and values to the texts of one mail.
 
-use super::filters::{self, Markup};
+use super::context::{Context, Said, Seen};
+use super::filled::{Bodies, Filled, Made, Ready, Rendered};
+use super::filters;
 use super::html_text::html_to_text;
 use super::judge;
 use super::library::{Library, Shelf, Template, key_of};
 use super::locale::Locale;
 use super::mistake::Mistake;
 use super::source::{Content, Piece, SubjectRule};
-use super::variables::{Account, Context, Values, missing};
+use super::variables::{Account, OURS, Values, missing};
 use crate::base::limits;
 use crate::base::name::Name;
 use minijinja::value::Value;
@@ -28,16 +30,6 @@ pub struct Asked<'a> {
     pub locale: Option<&'a Locale>,
     pub values: &'a Values,
     pub submitted: &'a Submitted,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rendered {
-    /// One line.
-    pub subject: String,
-    pub preheader: Option<String>,
-    pub html: Option<String>,
-    /// Made of the HTML where there is none.
-    pub text: String,
 }
 
 /// The texts that are chosen for a language.
@@ -61,44 +53,59 @@ impl<'a> Template<'a> {
         Account::of(&self.source.variables, used, needed, values)
     }
 
+    /// All of it as texts.
     pub fn render(&self, asked: &Asked<'_>) -> Result<Rendered, Mistake> {
+        self.fill(asked).map(Filled::rendered)
+    }
+
+    /// As far as something could go wrong.
+    pub fn fill<'b>(&self, asked: &Asked<'b>) -> Result<Filled<'b>, Mistake>
+    where
+        'a: 'b,
+    {
         let label = self.source.label();
         let chosen = self.choose(asked.locale).ok_or_else(|| Mistake::new(&label, "it has neither HTML nor text"))?;
-        let context = || Context::of(&label, &self.source.variables, asked.values);
-        let subject = self.subject(&chosen, asked, context()?)?;
         let (locale, content) = chosen.body;
-        let common = |mut context: Context| {
-            context.set("subject", Value::from(subject.as_str()));
-            context.set("locale", locale.map_or(Value::from(()), |locale| Value::from(locale.as_str())));
-            self.set_bodies(&mut context, asked.submitted);
-            context
+        let source = self.source;
+        let mut filled = Filled {
+            subject: String::new(),
+            preheader: None,
+            locale: locale.map(Locale::as_str),
+            seen: Seen::of(&label, &source.variables, asked.values)?,
+            bodies: Bodies::of(asked.submitted),
+            html: None,
+            text: Made::Written(String::new()),
         };
-        let preheader = match chosen.preheader {
-            Some((locale, content)) if content.preheader.is_some() => {
-                let made = self.piece(locale, Piece::Preheader, common(context()?), asked.values)?;
-                Some(made.split_whitespace().collect::<Vec<_>>().join(" ")).filter(|text| !text.is_empty())
-            }
-            _ => None,
-        };
-        let whole = || -> Result<Context, Mistake> {
-            let mut context = common(context()?);
-            context.set("preheader", preheader.as_deref().map_or(Value::from(()), Value::from));
-            Ok(context)
-        };
+        filled.subject = self.subject(&chosen, asked, &filled)?;
+        if let Some((locale, content)) = chosen.preheader
+            && content.preheader.is_some()
+        {
+            let context = filled.context();
+            let made = self.piece(locale, Piece::Preheader, &context, asked.values)?.written(&context);
+            let made = made.split_whitespace().collect::<Vec<_>>().join(" ");
+            filled.preheader = Some(made).filter(|text| !text.is_empty());
+        }
+        let whole = filled.whole();
         let html = match &content.html {
-            Some(_) => Some(self.piece(locale, Piece::Html, whole()?, asked.values)?),
+            Some(_) => Some(self.piece(locale, Piece::Html, &whole, asked.values)?),
             None => None,
         };
-        let text = match (&content.text, &html) {
-            (Some(_), _) => self.piece(locale, Piece::Text, whole()?, asked.values)?,
-            (None, Some(html)) => html_to_text(html),
-            (None, None) => String::new(),
+        let hidden = filled.preheader.as_deref().filter(|_| !self.shows_preheader(locale));
+        let (html, text) = match (html, &content.text) {
+            (html, Some(_)) => (html, self.piece(locale, Piece::Text, &whole, asked.values)?),
+            (Some(html), None) => {
+                let html = html.written(&whole);
+                let text = html_to_text(&html);
+                (Some(Made::Written(html)), Made::Written(text))
+            }
+            (None, None) => (None, Made::Written(String::new())),
         };
-        let html = html.map(|html| match &preheader {
-            Some(preheader) if !self.shows_preheader(locale) => with_preheader(&html, preheader),
-            _ => html,
-        });
-        Ok(Rendered { subject, preheader, html, text })
+        let html = match (html, hidden) {
+            (Some(html), Some(hidden)) => Some(Made::Written(with_preheader(&html.written(&whole), hidden))),
+            (html, _) => html,
+        };
+        (filled.html, filled.text) = (html, text);
+        Ok(filled)
     }
 
     /// As it would be with the examples that it declares.
@@ -144,47 +151,41 @@ impl<'a> Template<'a> {
         all.into_iter().flatten().collect()
     }
 
-    fn subject(&self, chosen: &Chosen<'_>, asked: &Asked<'_>, mut context: Context) -> Result<String, Mistake> {
+    fn subject(&self, chosen: &Chosen<'_>, asked: &Asked<'_>, filled: &Filled<'_>) -> Result<String, Mistake> {
         let submitted = asked.submitted.subject.as_deref().map(str::trim).filter(|text| !text.is_empty());
         let own = chosen.subject.map(|(locale, _)| locale);
         match (self.source.subject_rule, submitted, own) {
             (SubjectRule::Submitted, Some(text), _) | (SubjectRule::Template, Some(text), None) => Ok(text.to_owned()),
             (_, None, None) => Ok(String::new()),
             (_, _, Some(locale)) => {
-                context.set("subject", submitted.map_or(Value::from(()), Value::from));
-                self.set_bodies(&mut context, asked.submitted);
-                let line = self.piece(locale, Piece::Subject, context, asked.values)?;
+                let [html, text] = filled.bodies.said();
+                let ours = [html, text, Some(Said::text(submitted)), None, None];
+                let context = Context { seen: &filled.seen, ours };
+                let line = self.piece(locale, Piece::Subject, &context, asked.values)?.written(&context);
                 one_line(&line, asked.values).map_err(|mistake| Mistake { template: self.source.label(), ..mistake })
             }
         }
     }
 
-    fn set_bodies(&self, context: &mut Context, submitted: &Submitted) {
-        let html = match (&submitted.html, &submitted.text) {
-            (Some(html), _) => Value::from_object(Markup(html.clone())),
-            (None, Some(text)) => Value::from_object(Markup(as_html(text))),
-            (None, None) => Value::from(()),
-        };
-        let text = match (&submitted.text, &submitted.html) {
-            (Some(text), _) => Value::from(text.as_str()),
-            (None, Some(html)) => Value::from(html_to_text(html)),
-            (None, None) => Value::from(()),
-        };
-        context.set("body_html", html);
-        context.set("body_text", text);
-    }
-
-    fn piece(
+    fn piece<'b>(
         &self,
         locale: Option<&Locale>,
         piece: Piece,
-        context: Context,
+        context: &Context<'_>,
         values: &Values,
-    ) -> Result<String, Mistake> {
+    ) -> Result<Made<'b>, Mistake>
+    where
+        'a: 'b,
+    {
         let key = key_of(self.source, locale, piece);
+        let plain = self.judged.get(&key).and_then(|judged| judged.plain.as_ref());
+        if let Some(plain) = plain.and_then(|plain| Ready::of(plain, context, piece.is_html())) {
+            return Ok(Made::Plain(plain));
+        }
         let template = self.shelf.environment.get_template(&key);
-        let made = template.and_then(|template| run(&template, context));
-        made.map_err(|error| explain(&error, self.shelf, &self.source.label(), piece.word(), values))
+        let made = template.and_then(|template| run(&template, context.value()));
+        let made = made.map_err(|error| explain(&error, self.shelf, &self.source.label(), piece.word(), values))?;
+        Ok(Made::Written(made))
     }
 
     fn shows_preheader(&self, locale: Option<&Locale>) -> bool {
@@ -230,10 +231,17 @@ impl InPlace<'_> {
         if let Some(reference) = judged.references.iter().find(|reference| reference.extends) {
             return Err(Mistake::new("", "a message extends no layout").at(word, Some(reference.line)));
         }
-        let context = Context::of("", &[], self.values)?;
-        let template = self.shelf.environment.template_from_named_str(name, &prepared);
-        let made = template.and_then(|template| run(&template, context));
-        let made = made.map_err(|error| explain(&error, self.shelf, "", word, self.values))?;
+        let seen = Seen::of("", &[], self.values)?;
+        let context = Context { seen: &seen, ours: [None; OURS.len()] };
+        let plain = judged.plain.as_ref().and_then(|plain| Ready::of(plain, &context, part == Part::Html));
+        let made = match plain {
+            Some(plain) => Made::Plain(plain).written(&context),
+            None => {
+                let template = self.shelf.environment.template_from_named_str(name, &prepared);
+                let made = template.and_then(|template| run(&template, context.value()));
+                made.map_err(|error| explain(&error, self.shelf, "", word, self.values))?
+            }
+        };
         if part == Part::Subject { one_line(&made, self.values).map(Some) } else { Ok(Some(made)) }
     }
 
@@ -266,10 +274,10 @@ impl io::Write for Bounded {
     }
 }
 
-fn run(template: &minijinja::Template<'_, '_>, context: Context) -> Result<String, Error> {
+fn run(template: &minijinja::Template<'_, '_>, context: Value) -> Result<String, Error> {
     filters::begin();
     let mut out = Bounded(Vec::with_capacity(template.source().len() + 1_024));
-    template.render_captured_to(Value::from_object(context), &mut out)?;
+    template.render_captured_to(context, &mut out)?;
     // Invariant: the engine writes whole texts.
     Ok(String::from_utf8(out.0).unwrap_or_default())
 }
@@ -334,18 +342,7 @@ fn one_line(text: &str, values: &Values) -> Result<String, Mistake> {
     Ok(line.chars().filter(|c| !c.is_control()).collect())
 }
 
-/// Plain text as HTML that looks like it.
-fn as_html(text: &str) -> String {
-    let mut html = String::with_capacity(text.len() + 64);
-    for paragraph in text.replace("\r\n", "\n").trim().split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
-        html.push_str("<p>");
-        escape_into(&mut html, paragraph.trim_matches('\n'));
-        html.push_str("</p>\n");
-    }
-    html.replace("\n</p>", "</p>")
-}
-
-fn escape_into(html: &mut String, text: &str) {
+pub(super) fn escape_into(html: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '&' => html.push_str("&amp;"),

@@ -2,9 +2,8 @@
 
 use super::mistake::Mistake;
 use crate::base::settings::nearest;
-use minijinja::value::{Object, Value};
 use serde_json::{Map, Value as Json};
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What a variable is declared to be.
@@ -43,23 +42,24 @@ impl Type {
     }
 
     /// The value as this type. Clients that can only write text may do so: a number, yes or no, or JSON.
-    pub fn take(self, given: &Json) -> Option<Json> {
+    pub fn take(self, given: &Json) -> Option<Cow<'_, Json>> {
+        let read = |text: &str| serde_json::from_str::<Json>(text).ok();
         match (self, given) {
             (Self::Text, Json::String(_) | Json::Number(_) | Json::Bool(_))
             | (Self::Number, Json::Number(_))
             | (Self::Boolean, Json::Bool(_))
             | (Self::List, Json::Array(_))
-            | (Self::Object, Json::Object(_)) => Some(given.clone()),
-            (Self::Url, Json::String(text)) => is_url(text).then(|| given.clone()),
-            (Self::Date, Json::String(text)) => is_date(text).then(|| given.clone()),
+            | (Self::Object, Json::Object(_)) => Some(Cow::Borrowed(given)),
+            (Self::Url, Json::String(text)) => is_url(text).then_some(Cow::Borrowed(given)),
+            (Self::Date, Json::String(text)) => is_date(text).then_some(Cow::Borrowed(given)),
             (Self::Boolean, Json::String(text)) => match text.as_str() {
-                "true" | "yes" | "1" => Some(true.into()),
-                "false" | "no" | "0" => Some(false.into()),
+                "true" | "yes" | "1" => Some(Cow::Owned(true.into())),
+                "false" | "no" | "0" => Some(Cow::Owned(false.into())),
                 _ => None,
             },
-            (Self::Number, Json::String(text)) => serde_json::from_str(text).ok().filter(Json::is_number),
-            (Self::List, Json::String(text)) => serde_json::from_str(text).ok().filter(Json::is_array),
-            (Self::Object, Json::String(text)) => serde_json::from_str(text).ok().filter(Json::is_object),
+            (Self::Number, Json::String(text)) => read(text).filter(Json::is_number).map(Cow::Owned),
+            (Self::List, Json::String(text)) => read(text).filter(Json::is_array).map(Cow::Owned),
+            (Self::Object, Json::String(text)) => read(text).filter(Json::is_object).map(Cow::Owned),
             _ => None,
         }
     }
@@ -98,6 +98,8 @@ impl Eq for Declared {}
 
 /// Names that the house gives itself.
 pub(super) const OURS: [&str; 5] = ["body_html", "body_text", "subject", "preheader", "locale"];
+/// Which of them is no text of its own, but said in others.
+pub(super) const PREHEADER: usize = 3;
 
 /// Variables for all recipients, and over them those of one.
 #[derive(Clone, Debug, Default)]
@@ -114,6 +116,10 @@ impl Values {
     /// The same with those of one recipient, which win.
     pub fn of_one(&self, own: Map<String, Json>) -> Self {
         Self { common: self.common.clone(), own }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.common.len() + self.own.len()
     }
 
     pub fn get(&self, name: &str) -> Option<&Json> {
@@ -173,45 +179,6 @@ impl Account {
     }
 }
 
-/// What a template sees: nothing but this.
-#[derive(Debug)]
-pub(super) struct Context {
-    values: BTreeMap<String, Value>,
-}
-
-impl Context {
-    /// Checked against what is declared, with the defaults of what was left out.
-    pub fn of(template: &str, declared: &[Declared], values: &Values) -> Result<Self, Mistake> {
-        let mut seen = BTreeMap::new();
-        for name in values.names() {
-            if let Some(value) = values.get(name).filter(|_| !declared.iter().any(|variable| variable.name == name)) {
-                seen.insert(name.to_owned(), value_of(value));
-            }
-        }
-        for variable in declared {
-            let name = &variable.name;
-            let value = match values.get(name).filter(|value| !(value.is_null() && variable.optional)) {
-                Some(given) => variable.kind.take(given).ok_or_else(|| {
-                    let why =
-                        format!("variable \"{name}\" takes a {}, and got {}", variable.kind.word(), kind_of(given));
-                    Mistake::new(template, why).about(name)
-                })?,
-                None => match (&variable.default, variable.optional) {
-                    (Some(default), _) => default.clone(),
-                    (None, true) => Json::Null,
-                    (None, false) => return Err(missing(template, name, values)),
-                },
-            };
-            seen.insert(name.clone(), value_of(&value));
-        }
-        Ok(Self { values: seen })
-    }
-
-    pub fn set(&mut self, name: &str, value: Value) {
-        self.values.insert(name.to_owned(), value);
-    }
-}
-
 /// Named, with the nearest of what was given instead.
 pub(super) fn missing(template: &str, name: &str, values: &Values) -> Mistake {
     let names: Vec<_> = values.names().collect();
@@ -220,22 +187,7 @@ pub(super) fn missing(template: &str, name: &str, values: &Values) -> Mistake {
     Mistake::new(template, format!("variable \"{name}\" is missing{hint}")).about(name)
 }
 
-fn value_of(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::from(()),
-        Json::Bool(is) => Value::from(*is),
-        Json::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
-            (Some(whole), ..) => Value::from(whole),
-            (_, Some(whole), _) => Value::from(whole),
-            (.., fraction) => Value::from(fraction.unwrap_or_default()),
-        },
-        Json::String(text) => Value::from(text.as_str()),
-        Json::Array(items) => items.iter().map(value_of).collect(),
-        Json::Object(fields) => Value::from_pairs(fields.iter().map(|(name, value)| (name.as_str(), value_of(value)))),
-    }
-}
-
-fn kind_of(value: &Json) -> &'static str {
+pub(super) fn kind_of(value: &Json) -> &'static str {
     match value {
         Json::Null => "nothing",
         Json::Bool(_) => "true or false",
@@ -243,11 +195,5 @@ fn kind_of(value: &Json) -> &'static str {
         Json::String(_) => "another text",
         Json::Array(_) => "a list",
         Json::Object(_) => "an object",
-    }
-}
-
-impl Object for Context {
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        self.values.get(key.as_str()?).cloned()
     }
 }

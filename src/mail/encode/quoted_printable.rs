@@ -47,6 +47,77 @@ pub(super) fn write(bytes: &[u8], source: Source, mut put: impl FnMut(&[u8])) {
     put(&bytes[pending..]);
 }
 
+/// Writes a text that comes in pieces: lines, of which each is told when it ends.
+pub(in crate::mail) struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    column: usize,
+    is_broken: bool,
+    /// What may be the last of its line.
+    held: Option<u8>,
+}
+
+impl<'a> Writer<'a> {
+    pub fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { out, column: 0, is_broken: false, held: None }
+    }
+
+    /// A piece of a line, without line ends.
+    pub fn text(&mut self, text: &[u8]) {
+        let Some((last, mut rest)) = text.split_last() else { return };
+        if let Some(held) = self.held.replace(*last) {
+            self.put(held, false);
+        }
+        while let [first, behind @ ..] = rest {
+            // As much as can stand as it is.
+            let room = rest.len().min((LINE - 1).saturating_sub(self.column));
+            let run = rest[..room].iter().take_while(|b| is_literal_within(**b)).count();
+            if run == 0 || self.is_broken && self.column == 0 && *first == b'-' {
+                self.put(*first, false);
+                rest = behind;
+            } else {
+                self.out.extend_from_slice(&rest[..run]);
+                self.column += run;
+                rest = &rest[run..];
+            }
+        }
+    }
+
+    pub fn line_end(&mut self) {
+        self.finish();
+        self.out.extend_from_slice(b"\r\n");
+        (self.column, self.is_broken) = (0, false);
+    }
+
+    /// What was held is the last.
+    pub fn finish(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.put(held, true);
+        }
+    }
+
+    fn put(&mut self, byte: u8, is_last: bool) {
+        // A line that a soft break has begun must not look like a boundary.
+        let is_plain = |at_break: bool| is_literal(byte, Source::Text, is_last) && !(at_break && byte == b'-');
+        let width = |at_break: bool| if is_plain(at_break) { 1 } else { 3 };
+        let room = if is_last { LINE } else { LINE - 1 };
+        if self.column + width(self.is_broken && self.column == 0) > room {
+            self.out.extend_from_slice(b"=\r\n");
+            (self.column, self.is_broken) = (0, true);
+        }
+        let at_break = self.is_broken && self.column == 0;
+        self.column += width(at_break);
+        match is_plain(at_break) {
+            true => self.out.push(byte),
+            false => self.out.extend_from_slice(&[b'=', hex(byte >> 4), hex(byte & 15)]),
+        }
+    }
+}
+
+/// Is a byte of a text written as it is, where it does not end its line?
+pub(in crate::mail) fn is_literal_within(byte: u8) -> bool {
+    is_literal(byte, Source::Text, false)
+}
+
 /// How many bytes stand together where something is escaped already.
 fn escaped(bytes: &[u8]) -> usize {
     match bytes {
