@@ -75,7 +75,7 @@ impl Golden {
     }
 
     /// With the destination of each number.
-    fn rewritten<'a>(&self, message: &'a [u8]) -> (Rewritten<'a>, Vec<String>) {
+    fn rewritten(&self, message: &[u8]) -> (Rewritten, Vec<String>) {
         let known = ["host", "clicks", "pixel", "exclude", "sensitive", "never"];
         assert!(self.settings.keys().all(|key| known.contains(&key.as_str())), "{}", self.path.display());
         let said = |key: &str| self.settings.get(key).map(String::as_str);
@@ -111,7 +111,7 @@ impl Golden {
             never: &never,
             draft: &mut draft,
         };
-        let made = rewrite(message, &mut plan);
+        let made = rewrite(message.to_vec(), &mut plan);
         (made, targets)
     }
 }
@@ -121,7 +121,7 @@ fn token_of(number: u16) -> String {
 }
 
 /// What is said about it.
-fn report(made: &Rewritten<'_>) -> String {
+fn report(made: &Rewritten) -> String {
     let mut text = String::new();
     for link in &made.links {
         let fate = match link.fate {
@@ -182,7 +182,7 @@ fn every_rule_is_shown_by_some_messages() {
 fn slots_are_where_they_say_and_take_what_is_written() {
     for golden in goldens() {
         let (made, _) = golden.rewritten(&golden.message);
-        let mut filled = made.message.to_vec();
+        let mut filled = made.message.clone();
         for slot in &made.slots {
             let text = String::from_utf8(slot::read(&filled, slot).unwrap()).unwrap();
             let blank = "A".repeat(token::TAIL_CHARS);

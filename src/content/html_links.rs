@@ -5,6 +5,7 @@
 mod entities;
 mod tokens;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use tokens::{Attribute, Rest, Tag, Token, Tokens, is_name};
@@ -75,7 +76,10 @@ pub fn destination(value: &[u8]) -> Option<String> {
     let decoded = entities::decode(std::str::from_utf8(value).ok()?);
     let trimmed = decoded.trim_matches(['\t', '\n', '\x0c', '\r', ' ']);
     if memchr::memchr3(b'\t', b'\n', b'\r', trimmed.as_bytes()).is_none() {
-        return Some(trimmed.to_owned());
+        return Some(match decoded {
+            Cow::Owned(whole) if whole.len() == trimmed.len() => whole,
+            _ => trimmed.to_owned(),
+        });
     }
     Some(trimmed.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect())
 }

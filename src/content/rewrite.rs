@@ -6,6 +6,7 @@ mod charset;
 mod fate;
 mod note;
 mod parts;
+mod remade;
 mod transfer;
 
 use super::html_links::{self, Element};
@@ -16,7 +17,7 @@ use crate::mail::domain_name::DomainName;
 use crate::mail::header::Fields;
 use fate::{Rules, comparable, upstream_tracker};
 use parts::{Leaf, Walk};
-use std::borrow::Cow;
+use remade::{assemble, replace};
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use transfer::{Body, Edit};
@@ -68,8 +69,10 @@ pub struct Plan<'a> {
 }
 
 #[derive(Debug)]
-pub struct Rewritten<'a> {
-    pub message: Cow<'a, [u8]>,
+pub struct Rewritten {
+    pub message: Vec<u8>,
+    /// Something in it is not as it was.
+    pub is_changed: bool,
     /// One for each place where a token stands, in their order.
     pub slots: Vec<Slot>,
     /// All that were looked at, in the order of the message.
@@ -104,27 +107,42 @@ pub struct Link {
 }
 
 /// Rewrites a message, as far as that can be done without doubt.
-pub fn rewrite<'a>(message: &'a [u8], plan: &mut Plan<'_>) -> Rewritten<'a> {
-    let mut walk = parts::walk(message);
-    let texts = read_texts(message, &mut walk);
-    let never = plan.never.iter().cloned().chain(unsubscribe_targets(message));
+pub fn rewrite(mut message: Vec<u8>, plan: &mut Plan<'_>) -> Rewritten {
+    let mut walk = parts::walk(&message);
+    let mut texts = read_texts(&message, &mut walk);
+    let never = plan.never.iter().cloned().chain(unsubscribe_targets(&message));
     let rules = Rules::new(plan.host, plan.exclude, plan.sensitive, never);
+    let words = Words { link: &format!("{}/t/", plan.host), pixel: &format!("<img src=\"{}/t/", plan.host) };
     let mut work = Work {
         opted_out: opted_out(&texts),
         rules,
         plan,
+        words,
         next: 0,
         pixel: None,
         links: Vec::new(),
         services: BTreeSet::new(),
         notes: std::mem::take(&mut walk.notes),
     };
-    let edits: Vec<Vec<Edit>> = texts.iter().map(|text| work.edits_of(text, walk.is_sealed)).collect();
+    let edits: Vec<Vec<Edit<'_>>> = texts.iter_mut().map(|text| work.edits_of(text, walk.is_sealed)).collect();
     work.note_pixel(&texts, walk.is_sealed);
     let Work { links, mut notes, services, .. } = work;
     notes.extend(services.into_iter().map(|service| Note::UpstreamTracker { service }));
-    let (made, slots) = assemble(message, walk.has_version, &texts, &edits);
-    Rewritten { message: made, slots, links, notes }
+    let is_changed = edits.iter().any(|edits| !edits.is_empty());
+    let mut slots = Vec::new();
+    if is_changed {
+        let (place, with, made) = assemble(&message, walk.has_version, &mut texts, &edits);
+        slots = made;
+        replace(&mut message, place, &with);
+    }
+    Rewritten { message, is_changed, slots, links, notes }
+}
+
+/// What stands before tokens.
+#[derive(Clone, Copy)]
+struct Words<'a> {
+    link: &'a str,
+    pixel: &'a str,
 }
 
 /// A part, decoded and read.
@@ -140,7 +158,7 @@ enum Found {
 }
 
 fn read_texts<'a>(message: &'a [u8], walk: &mut Walk) -> Vec<Text<'a>> {
-    let mut texts = Vec::new();
+    let mut texts = Vec::with_capacity(walk.leaves.len());
     let mut left = limits::LINKS_MAX;
     for leaf in std::mem::take(&mut walk.leaves) {
         let number = leaf.number;
@@ -230,6 +248,7 @@ fn opted_out(texts: &[Text<'_>]) -> HashSet<String> {
 struct Work<'a, 'p> {
     plan: &'a mut Plan<'p>,
     rules: Rules<'p>,
+    words: Words<'a>,
     opted_out: HashSet<String>,
     /// The number of the next link.
     next: u16,
@@ -240,70 +259,75 @@ struct Work<'a, 'p> {
     notes: Vec<Note>,
 }
 
-impl Work<'_, '_> {
+impl<'a> Work<'a, '_> {
     /// The changes of a part, in their order.
-    fn edits_of(&mut self, text: &Text<'_>, is_sealed: bool) -> Vec<Edit> {
-        match &text.found {
-            Found::Plain(places) => self.plain(text, places),
+    fn edits_of(&mut self, text: &mut Text<'_>, is_sealed: bool) -> Vec<Edit<'a>> {
+        let Text { leaf, body, found } = text;
+        match found {
+            Found::Plain(places) => self.plain(leaf, body, places),
             Found::Html(found) => {
-                let mut edits = self.html(text, found);
-                if text.leaf.part == LinkPart::Html {
-                    let marks = found.marks.iter().cloned();
-                    edits.extend(marks.map(|place| Edit { place, text: String::new(), token: None }));
-                    edits.extend(self.pixel(text, found, is_sealed));
+                let mut edits = self.html(leaf, body, found);
+                if leaf.part == LinkPart::Html {
+                    edits.extend(found.marks.iter().cloned().map(Edit::removal));
+                    edits.extend(self.pixel(body, found, is_sealed));
                     edits.sort_by_key(|edit| (edit.place.start, edit.place.end));
-                    self.note_clip(text, &edits);
+                    self.note_clip(leaf, body, &edits);
                 }
                 edits
             }
         }
     }
 
-    fn html(&mut self, text: &Text<'_>, found: &html_links::Found) -> Vec<Edit> {
-        let part = text.leaf.part;
-        let mut fates: Vec<Option<(Fate, String)>> = vec![None; found.places.len()];
+    fn html(&mut self, leaf: &Leaf, body: &Body<'_>, found: &mut html_links::Found) -> Vec<Edit<'a>> {
+        let part = leaf.part;
+        // Of each leader: its fate, and which edit has its token.
+        let mut fates: Vec<Option<(Fate, usize)>> = vec![None; found.places.len()];
         let mut out = vec![false; found.places.len()];
         for place in &found.places {
             out[place.leader] |= place.is_opted_out || place.url.as_deref().and_then(without_mark).is_some();
         }
-        let mut edits = Vec::new();
-        for (at, place) in found.places.iter().enumerate() {
+        // With room for the pixel.
+        let mut edits: Vec<Edit<'a>> = Vec::with_capacity(found.places.len() + found.marks.len() + 1);
+        self.links.reserve_exact(if self.plan.clicks == Clicks::None { 0 } else { found.places.len() });
+        for (at, place) in found.places.iter_mut().enumerate() {
             // AMP knows one kind of link.
             if part == LinkPart::Amp && (place.element != Element::Anchor || place.is_hidden) {
                 continue;
             }
-            let value = &text.body.text[place.value.clone()];
-            let Some(url) = &place.url else {
+            let value = &body.text[place.value.clone()];
+            let Some(url) = place.url.take() else {
                 let url = String::from_utf8_lossy(value).into_owned();
                 self.list(part, url, Fate::Skipped(Skip::Charset));
                 continue;
             };
-            if let Some((mark, bare)) = without_mark(url) {
-                edits.extend(unmark(value, place.value.start, url, mark));
+            if let Some((mark, bare)) = without_mark(&url) {
+                edits.extend(unmark(value, place.value.start, &url, mark));
                 self.list(part, bare, Fate::Skipped(Skip::OptedOut));
                 continue;
             }
             let (fate, token) = match &fates[place.leader] {
-                Some(known) => known.clone(),
+                Some((fate, with)) => (*fate, edits.get(*with).and_then(|edit| edit.token.clone())),
                 None => {
                     let optout = out[place.leader].then_some(Skip::OptedOut);
-                    self.decide(url, text, optout)
+                    self.decide(&url, leaf, optout)
                 }
             };
-            if let Fate::Tracked(_) = fate {
-                edits.push(tracked(self.plan.host, place.value.clone(), &token));
+            if fates[place.leader].is_none() {
+                fates[place.leader] = Some((fate, edits.len()));
             }
-            fates[place.leader] = Some((fate, token));
+            if let Fate::Tracked(_) = fate {
+                edits.push(self.tracked(place.value.clone(), token));
+            }
             debug_assert!(place.leader <= at);
-            self.list(part, url.clone(), fate);
+            self.list(part, url, fate);
         }
         edits
     }
 
-    fn plain(&mut self, text: &Text<'_>, places: &[text_links::Place]) -> Vec<Edit> {
+    fn plain(&mut self, leaf: &Leaf, body: &Body<'_>, places: &[text_links::Place]) -> Vec<Edit<'a>> {
         let mut edits = Vec::new();
         for place in places {
-            let written = &text.body.text[place.at.clone()];
+            let written = &body.text[place.at.clone()];
             let url = match &place.url {
                 Ok(url) => url.clone(),
                 Err(_) => String::from_utf8_lossy(written).into_owned(),
@@ -312,7 +336,7 @@ impl Work<'_, '_> {
                 // Even where its end is not clear, its beginning is.
                 let from = place.at.start + text_links::written_before(written, mark.start);
                 let to = place.at.start + text_links::written_before(written, mark.end);
-                edits.push(Edit { place: from..to, text: String::new(), token: None });
+                edits.push(Edit::removal(from..to));
                 self.list(LinkPart::Text, bare, Fate::Skipped(Skip::OptedOut));
                 continue;
             }
@@ -326,9 +350,9 @@ impl Work<'_, '_> {
                 text_links::Unclear::Inside => Skip::Scheme,
             });
             let opted_out = self.is_opted_out_elsewhere(&url).then_some(Skip::OptedOutElsewhere);
-            let (fate, token) = self.decide(&url, text, unclear.or(opted_out));
+            let (fate, token) = self.decide(&url, leaf, unclear.or(opted_out));
             if let Fate::Tracked(_) = fate {
-                edits.push(tracked(self.plan.host, place.at.clone(), &token));
+                edits.push(self.tracked(place.at.clone(), token));
             }
             self.list(LinkPart::Text, url, fate);
         }
@@ -347,8 +371,8 @@ impl Work<'_, '_> {
     }
 
     /// What becomes of a link, and its token if it is tracked.
-    fn decide(&mut self, url: &str, text: &Text<'_>, reason: Option<Skip>) -> (Fate, String) {
-        let skipped = |skip| (Fate::Skipped(skip), String::new());
+    fn decide(&mut self, url: &str, leaf: &Leaf, reason: Option<Skip>) -> (Fate, Option<String>) {
+        let skipped = |skip| (Fate::Skipped(skip), None);
         if self.plan.clicks == Clicks::None {
             return skipped(Skip::OptedOut);
         }
@@ -357,16 +381,16 @@ impl Work<'_, '_> {
             return skipped(skip);
         }
         let amp_reason =
-            || (text.leaf.part == LinkPart::Amp && self.is_opted_out_elsewhere(url)).then_some(Skip::OptedOutElsewhere);
+            || (leaf.part == LinkPart::Amp && self.is_opted_out_elsewhere(url)).then_some(Skip::OptedOutElsewhere);
         if let Some(skip) = reason.or_else(amp_reason) {
             return skipped(skip);
         }
-        if !url.is_ascii() && !text.leaf.charset.is_utf8() {
+        if !url.is_ascii() && !leaf.charset.is_utf8() {
             return skipped(Skip::Charset);
         }
         self.services.extend(upstream_tracker(url));
         match self.token(Target::Url(url)) {
-            Some((number, token)) => (Fate::Tracked(number), token),
+            Some((number, token)) => (Fate::Tracked(number), Some(token)),
             None => skipped(Skip::NoToken),
         }
     }
@@ -383,13 +407,17 @@ impl Work<'_, '_> {
         is_fit.then_some((number, token))
     }
 
-    fn pixel(&mut self, text: &Text<'_>, found: &html_links::Found, is_sealed: bool) -> Option<Edit> {
+    fn tracked(&self, place: Range<usize>, token: Option<String>) -> Edit<'a> {
+        Edit { place, before: self.words.link, token, behind: "" }
+    }
+
+    fn pixel(&mut self, body: &Body<'_>, found: &html_links::Found, is_sealed: bool) -> Option<Edit<'a>> {
         let wanted = self.plan.pixel?;
         if is_sealed {
             return None;
         }
         let is_ours = |place: &Range<usize>| {
-            let source = html_links::destination(&text.body.text[place.clone()]);
+            let source = html_links::destination(&body.text[place.clone()]);
             source.is_some_and(|url| self.rules.is_own_token(&url))
         };
         if found.images.iter().any(is_ours) {
@@ -409,7 +437,7 @@ impl Work<'_, '_> {
             self.pixel = Some(drafted);
         }
         let token = self.pixel.as_ref()?.as_ref().ok()?;
-        Some(pixel(self.plan.host, at, token))
+        Some(Edit { place: at..at, before: self.words.pixel, token: Some(token.clone()), behind: PIXEL_END })
     }
 
     /// Why there is none in the whole message.
@@ -427,82 +455,26 @@ impl Work<'_, '_> {
         self.notes.push(Note::NoPixel { why });
     }
 
-    fn note_clip(&mut self, text: &Text<'_>, edits: &[Edit]) {
-        let before = text.body.text.len();
-        let added: usize = edits.iter().map(|edit| edit.text.len()).sum();
+    fn note_clip(&mut self, leaf: &Leaf, body: &Body<'_>, edits: &[Edit<'_>]) {
+        let before = body.text.len();
+        let added: usize = edits.iter().map(Edit::bytes).sum();
         let removed: usize = edits.iter().map(|edit| edit.place.len()).sum();
         if before <= limits::HTML_CLIP_BYTES && before + added > limits::HTML_CLIP_BYTES + removed {
-            self.notes.push(Note::Clipped { part: text.leaf.number });
+            self.notes.push(Note::Clipped { part: leaf.number });
         }
     }
 }
 
 /// Takes our mark out of a value, however it is written.
-fn unmark(value: &[u8], start: usize, url: &str, mark: Range<usize>) -> Option<Edit> {
+fn unmark<'a>(value: &[u8], start: usize, url: &str, mark: Range<usize>) -> Option<Edit<'a>> {
     let from = html_links::written_before(value, &url[..mark.start])?;
     let to = html_links::written_before(value, &url[..mark.end])?;
-    Some(Edit { place: start + from..start + to, text: String::new(), token: None })
-}
-
-fn tracked(host: &str, place: Range<usize>, token: &str) -> Edit {
-    let text = format!("{host}/t/{token}");
-    let end = text.len();
-    Edit { place, token: Some(end - token.len()..end), text }
+    Some(Edit::removal(start + from..start + to))
 }
 
 /// One dot that nobody sees. Its size is said twice, for readers that go by one of the two, and nothing hides it:
 /// what is hidden is not fetched.
-fn pixel(host: &str, at: usize, token: &str) -> Edit {
-    let before = format!("<img src=\"{host}/t/");
-    let start = before.len();
-    let behind = "\" alt=\"\" width=\"1\" height=\"1\" border=\"0\" style=\"width:1px;height:1px;border:0\">";
-    Edit { place: at..at, text: before + token + behind, token: Some(start..start + token.len()) }
-}
-
-/// A message in which some parts are replaced.
-fn assemble<'a>(
-    message: &'a [u8],
-    has_version: bool,
-    texts: &[Text<'_>],
-    edits: &[Vec<Edit>],
-) -> (Cow<'a, [u8]>, Vec<Slot>) {
-    const QUOTED_PRINTABLE: &[u8] = b"Content-Transfer-Encoding: quoted-printable\r\n";
-    const VERSION: &[u8] = b"MIME-Version: 1.0\r\n";
-    let (mut made, mut slots, mut at) = (Vec::new(), Vec::new(), 0);
-    let is_changed = edits.iter().any(|edits| !edits.is_empty());
-    if !is_changed {
-        return (Cow::Borrowed(message), slots);
-    }
-    let more: usize = edits.iter().flatten().map(|edit| edit.text.len()).sum();
-    made.reserve(message.len() + more + more / 16);
-    for (text, edits) in texts.iter().zip(edits).filter(|(_, edits)| !edits.is_empty()) {
-        let changed = text.body.with(edits);
-        let entity = &text.leaf.entity;
-        if changed.is_requoted {
-            // The label goes where it was, or behind the other fields.
-            let mut label = Some(QUOTED_PRINTABLE);
-            for place in &entity.encodings {
-                made.extend_from_slice(&message[at..place.start]);
-                made.extend_from_slice(label.take().unwrap_or_default());
-                at = place.end;
-            }
-            made.extend_from_slice(&message[at..entity.fields_end]);
-            at = entity.fields_end;
-            // RFC 2045 4: a message that was none of MIME is one now.
-            if !has_version && text.leaf.number == 1 {
-                made.extend_from_slice(VERSION);
-            }
-            made.extend_from_slice(label.take().unwrap_or_default());
-        }
-        made.extend_from_slice(&message[at..entity.body.start]);
-        let start = made.len();
-        slots.extend(changed.slots.into_iter().map(|slot| slot.behind(start)));
-        made.extend_from_slice(&changed.bytes);
-        at = entity.body.end;
-    }
-    made.extend_from_slice(&message[at..]);
-    (Cow::Owned(made), slots)
-}
+const PIXEL_END: &str = "\" alt=\"\" width=\"1\" height=\"1\" border=\"0\" style=\"width:1px;height:1px;border:0\">";
 
 #[cfg(test)]
 mod tests;

@@ -65,22 +65,23 @@ const ID_BYTES: usize = 16;
 const HEAD_BYTES_MAX: usize = FIXED_BYTES + URL_BYTES_MAX.next_multiple_of(3);
 const _: () = assert!(FIXED_BYTES.is_multiple_of(3));
 
-/// The head as bytes, under the key of this number.
-fn write_head(head: &Head, key: u16) -> Vec<u8> {
+/// The head as bytes, under the key of this number: so many of them. Its URL is none that is too long.
+fn write_head(head: &Head, key: u16, into: &mut [u8; HEAD_BYTES_MAX]) -> usize {
     let (kind, destination): (u8, &[u8]) = match &head.leads_to {
         LeadsTo::Pixel => (PIXEL, &[]),
         LeadsTo::Unsubscribe => (UNSUBSCRIBE, &[]),
         LeadsTo::Url(url) => (URL, url.as_bytes()),
         LeadsTo::Row(id) => (ROW, &id.to_bytes()),
     };
-    let mut bytes = Vec::with_capacity(FIXED_BYTES + destination.len().next_multiple_of(3));
-    bytes.push(kind);
-    bytes.extend_from_slice(&key.to_be_bytes());
-    bytes.extend_from_slice(&head.link.to_be_bytes());
-    bytes.extend_from_slice(&head.message.to_bytes());
-    bytes.extend_from_slice(destination);
-    bytes.resize(bytes.len().next_multiple_of(3), 0);
-    bytes
+    let (fixed, rest) = into.split_at_mut(FIXED_BYTES);
+    fixed[0] = kind;
+    fixed[1..3].copy_from_slice(&key.to_be_bytes());
+    fixed[3..5].copy_from_slice(&head.link.to_be_bytes());
+    fixed[5..].copy_from_slice(&head.message.to_bytes());
+    let padded = destination.len().next_multiple_of(3);
+    rest[..destination.len()].copy_from_slice(destination);
+    rest[destination.len()..padded].fill(0);
+    FIXED_BYTES + padded
 }
 
 /// The number of the key that a head names.

@@ -154,7 +154,8 @@ impl Entity {
     pub fn read(message: &[u8], within: Range<usize>, unnamed: Unnamed) -> Self {
         let bytes = &message[within.clone()];
         let mut fields = Fields::of(bytes);
-        let (mut types, mut stated) = (Vec::new(), Vec::new());
+        // Of each there is one, almost always.
+        let (mut types, mut stated) = (Vec::with_capacity(1), Vec::with_capacity(1));
         let mut has_version = false;
         for field in &mut fields {
             if field.is("content-type") {

@@ -16,7 +16,6 @@ use crate::model::message::Origin;
 use crate::model::stream::Stream;
 use crate::store::{Step, links};
 use serde_json::{Value, json};
-use std::borrow::Cow;
 
 /// Why nothing of a message is tracked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,14 +173,9 @@ pub(super) fn prepare(message: Vec<u8>, tracked: &Tracked<'_>, drafting: &Drafti
         never: &[],
         draft: &mut draft,
     };
-    let Rewritten { message: made, slots, links, notes } = rewrite::rewrite(&message, &mut plan);
+    let Rewritten { message, is_changed, slots, links, notes } = rewrite::rewrite(message, &mut plan);
     let note = note(&links, &notes, &slots);
-    let made = match made {
-        Cow::Borrowed(_) => None,
-        Cow::Owned(bytes) => Some(bytes),
-    };
-    let is_rewritten = made.is_some();
-    Prepared { bytes: made.unwrap_or(message), slots, rows, is_rewritten, note }
+    Prepared { bytes: message, slots, rows, is_rewritten: is_changed, note }
 }
 
 /// Where the token of the one-click URL stands, when it is a slot.

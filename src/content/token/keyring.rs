@@ -110,9 +110,10 @@ impl Keyring {
         {
             return None;
         }
-        let bytes = write_head(head, self.mints().number);
-        let mut token = String::with_capacity(bytes.len() / 3 * 4 + TAIL_CHARS);
-        URL_SAFE_NO_PAD.encode_string(&bytes, &mut token);
+        let mut bytes = [0; HEAD_BYTES_MAX];
+        let length = write_head(head, self.mints().number, &mut bytes);
+        let mut token = String::with_capacity(length / 3 * 4 + TAIL_CHARS);
+        URL_SAFE_NO_PAD.encode_string(&bytes[..length], &mut token);
         token.extend([BLANK; TAIL_CHARS]);
         Some(token)
     }

@@ -89,7 +89,8 @@ fn is_or_continues(found: &[u8], name: &[u8]) -> bool {
 }
 
 fn parameters(words: &mut Words<'_>) -> Parameters {
-    let mut found = Vec::new();
+    // Most have one, or none.
+    let mut found = Vec::with_capacity(1);
     while words.skip_to_parameter() {
         let name = words.token();
         if words.take(b'=') {

@@ -1,19 +1,48 @@
 use super::*;
-use crate::content::slot;
+use crate::content::{slot, token};
+use ::base64::Engine;
+use ::base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
 const ENCODINGS: [Encoding; 4] =
     [Encoding::SevenBit, Encoding::Unrestricted, Encoding::QuotedPrintable, Encoding::Base64];
 
-fn edit(place: Range<usize>, text: &str, token: Option<Range<usize>>) -> Edit {
-    Edit { place, text: text.to_owned(), token }
+fn edit(place: Range<usize>, text: &str, token: Option<Range<usize>>) -> Edit<'_> {
+    match token {
+        Some(at) => {
+            Edit { place, before: &text[..at.start], token: Some(text[at.clone()].to_owned()), behind: &text[at.end..] }
+        }
+        None => Edit { place, before: text, token: None, behind: "" },
+    }
+}
+
+/// A body with its changes.
+struct Made {
+    bytes: Vec<u8>,
+    slots: Vec<Slot>,
+    is_requoted: bool,
+}
+
+impl Body<'_> {
+    fn with(&self, edits: &[Edit<'_>]) -> Made {
+        // In a message it stands behind a header.
+        let message = [b"X: y\r\n\r\n", self.raw].concat();
+        let mut out = Remade::of(&message, 0, Vec::new());
+        out.keep(0..8);
+        let slots = self.write(8, edits, &mut out);
+        out.keep(message.len()..message.len());
+        let (place, with) = out.finish();
+        let bytes = [&message[..place.start], &with, &message[place.end..]].concat().split_off(8);
+        let slots = slots.into_iter().map(|slot| Slot { at: slot.at - 8, ..slot }).collect();
+        Made { bytes, slots, is_requoted: self.is_requoted_by(edits) }
+    }
 }
 
 fn decoded(raw: &[u8], encoding: Encoding) -> Vec<u8> {
     Body::decode(raw, encoding).unwrap().text.into_owned()
 }
 
-fn with(raw: &str, encoding: Encoding, edits: &[Edit]) -> String {
+fn with(raw: &str, encoding: Encoding, edits: &[Edit<'_>]) -> String {
     let made = Body::decode(raw.as_bytes(), encoding).unwrap().with(edits);
     String::from_utf8(made.bytes).unwrap()
 }
@@ -105,9 +134,9 @@ fn the_tail_of_a_token_never_begins_a_line() {
 fn encode(text: &[u8], encoding: Encoding, line: usize) -> Vec<u8> {
     match encoding {
         Encoding::QuotedPrintable => {
-            let mut wrapped = Wrapped::default();
-            wrapped.text(text);
-            wrapped.out
+            let mut out = Remade::of(b"", 0, Vec::new());
+            Wrapped::new(&mut out).text(text);
+            out.into_bytes()
         }
         Encoding::Base64 => STANDARD
             .encode(text)
@@ -137,9 +166,10 @@ proptest! {
         let body = Body::decode(&raw, encoding).unwrap();
         prop_assert_eq!(&*body.text, &text[..]);
         let token = format!("Head-{}", "A".repeat(90));
+        let link = format!("https://t/{token}");
         let mut cuts: Vec<_> = cuts.iter().map(|(at, length, kind)| (at.index(text.len() + 1), *length, *kind)).collect();
         cuts.sort_unstable();
-        let (mut edits, mut at): (Vec<Edit>, usize) = (Vec::new(), 0);
+        let (mut edits, mut at): (Vec<Edit<'_>>, usize) = (Vec::new(), 0);
         for (start, length, kind) in cuts {
             let end = (start + length).min(text.len());
             // No change begins or ends within a line end.
@@ -151,14 +181,14 @@ proptest! {
             edits.push(match kind {
                 0 => edit(start..end, "", None),
                 1 => edit(start..end, "<img =\u{e9}>", None),
-                _ => edit(start..end, &format!("https://t/{token}"), Some(10..10 + token.len())),
+                _ => edit(start..end, &link, Some(10..10 + token.len())),
             });
         }
         let mut want = Vec::new();
         let mut from = 0;
         for edit in &edits {
             want.extend_from_slice(&text[from..edit.place.start]);
-            want.extend_from_slice(edit.text.as_bytes());
+            want.extend_from_slice(&edit.pieces().concat());
             from = edit.place.end;
         }
         want.extend_from_slice(&text[from..]);
