@@ -31,7 +31,7 @@ use gatepost::model::message::{Form, Origin};
 use gatepost::model::name::Name;
 use gatepost::model::stream::Stream;
 use gatepost::model::suppression::index::Index;
-use gatepost::outward::complete::{Client, Given, Leaves, complete};
+use gatepost::outward::complete::{Client, Given, Lacking, Leaves, complete};
 use gatepost::policy::return_path::{ReturnPaths, Returned};
 use gatepost::proof::{self, BodyHash, PrivateKey, SigningKey};
 use gatepost::smtp::dialogue::capabilities::Capabilities;
@@ -407,13 +407,14 @@ fn dress_a_newsletter(bencher: Bencher) {
     bencher.counter(BytesCount::new(newsletter.message().len())).bench_local(|| {
         let sender = ReversePath::Address("news@example.com".parse().unwrap());
         let envelope = Envelope { sender, params: MailParams::default(), recipients: vec![recipient.clone()] };
+        let message = newsletter.message();
         let intake = Intake {
             origin: Origin::Submitted,
             submitter: None,
             hop: hop(),
             envelope,
             wishes: Default::default(),
-            message: newsletter.message(),
+            message: Vec::new(),
         };
         let given = Given {
             id: &id,
@@ -424,7 +425,8 @@ fn dress_a_newsletter(bencher: Bencher) {
             leaves: Leaves::ToRecipients,
             unsubscribe: None,
         };
-        let completed = complete(&intake, &Header::read(&intake.message), &given);
+        let lacking = Lacking::of(&Header::read(&message));
+        let completed = complete(message, &lacking, &intake, &given);
         let mut draft = |link: u16, target: Target<'_>| {
             let leads_to = match target {
                 Target::Pixel => LeadsTo::Pixel,

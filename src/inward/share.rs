@@ -62,6 +62,8 @@ impl Share<'_> {
             tenant: tenant_id(around.directory, self.tenant)?,
             from_domain: from_domain(around.intake, around.header),
             header_id: header_id.unwrap_or_default(),
+            subject: accept::subject(around.header),
+            bytes: around.intake.message.len(),
             mode: match around.settings.mode {
                 settings::Mode::Live => Mode::Live,
                 settings::Mode::Sandbox => Mode::Sandbox,
@@ -76,7 +78,7 @@ impl Share<'_> {
             expire: around.settings.expire,
         };
         let seating = Seating { ready: around.ready, lease: around.lease, retry: &around.settings.retry };
-        Ok(accept::plan(acceptance, around.intake, around.header, &seating, around.random))
+        Ok(accept::plan(acceptance, around.intake, &seating, around.random))
     }
 }
 

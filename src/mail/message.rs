@@ -37,6 +37,20 @@ impl Edit<'_> {
     }
 }
 
+/// The same where there are only fields on top, in the message's own memory.
+pub fn put_on_top(mut message: Vec<u8>, fields: &[String]) -> Vec<u8> {
+    let (old, more) = (message.len(), fields.iter().map(String::len).sum::<usize>());
+    message.reserve_exact(more);
+    message.resize(old + more, 0);
+    message.copy_within(..old, more);
+    let mut at = 0;
+    for field in fields {
+        message[at..at + field.len()].copy_from_slice(field.as_bytes());
+        at += field.len();
+    }
+    message
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +66,9 @@ mod tests {
         };
         assert_eq!(edit.apply(), b"X: y\r\nZ: z\r\nA: b\r\n\r\nno field\r\n");
         assert_eq!(Edit { message, ..Edit::default() }.apply(), message);
+        let on_top = ["X: y\r\n".to_owned(), "Z: z\r\n".to_owned()];
+        let whole = Edit { on_top: on_top.to_vec(), message, ..Edit::default() }.apply();
+        assert_eq!(put_on_top(message.to_vec(), &on_top), whole);
+        assert_eq!(put_on_top(message.to_vec(), &[]), message);
     }
 }

@@ -6,7 +6,7 @@ use crate::base::limits;
 use crate::mail::date::Date;
 use crate::mail::domain_name::DomainName;
 use crate::mail::header::{Ending, Fields, Header};
-use crate::mail::message::Edit;
+use crate::mail::message::{Edit, put_on_top};
 use crate::model::intake::Intake;
 use crate::model::message::Origin;
 use crate::model::name::Name;
@@ -56,7 +56,30 @@ pub struct Completed {
     pub token: Option<Range<usize>>,
 }
 
-pub fn complete(intake: &Intake, header: &Header<'_>, given: &Given<'_>) -> Completed {
+/// What a header lacks that a message has to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lacking {
+    date: bool,
+    message_id: bool,
+    /// Where the empty line should be behind it.
+    empty_line_at: Option<usize>,
+}
+
+impl Lacking {
+    pub fn of(header: &Header<'_>) -> Self {
+        Self {
+            date: header.date.is_none(),
+            message_id: header.message_id.is_none(),
+            // The line where the header ends for us may be skipped by others, who then read fields of their own
+            // behind it, seen by no check of ours: an empty line makes them agree. One that is all there is has none
+            // behind it: readers differ about that too, so it gets one, and can be signed.
+            empty_line_at: matches!(header.ending, Ending::Text | Ending::Message).then_some(header.bytes),
+        }
+    }
+}
+
+/// The message that came with this, of which the header lacks so much.
+pub fn complete(message: Vec<u8>, lacking: &Lacking, intake: &Intake, given: &Given<'_>) -> Completed {
     let only = match intake.envelope.recipients.as_slice() {
         [one] => Some(&one.address),
         _ => None,
@@ -65,32 +88,34 @@ pub fn complete(intake: &Intake, header: &Header<'_>, given: &Given<'_>) -> Comp
         Client::Named => intake.hop.field(given.id, only),
         Client::Hidden => intake.hop.field_without_client(given.id, only),
     };
-    let mut edit = Edit { on_top: vec![received], message: &intake.message, ..Edit::default() };
+    let mut on_top = vec![received];
     if !is_ours(intake.origin) {
-        return Completed { message: edit.apply(), given_id: None, token: None };
+        return Completed { message: put_on_top(message, &on_top), given_id: None, token: None };
     }
-    let seen = Seen::of(&intake.message, given.leaves);
+    let seen = Seen::of(&message, given.leaves);
     // RFC 6409 8.2: the Date field.
-    if header.date.is_none() {
-        edit.on_top.push(format!("Date: {}\r\n", Date(intake.hop.at)));
+    if lacking.date {
+        on_top.push(format!("Date: {}\r\n", Date(intake.hop.at)));
     }
     // RFC 6409 8.3: the Message-ID field. Of its author's domain, under our own name for the message.
-    let given_id = header.message_id.is_none().then(|| format!("<{}@{}>", given.id, given.domain));
+    let given_id = lacking.message_id.then(|| format!("<{}@{}>", given.id, given.domain));
     if let Some(given) = &given_id {
-        edit.on_top.push(format!("Message-ID: {given}\r\n"));
+        on_top.push(format!("Message-ID: {given}\r\n"));
     }
     // RFC 2045 4: without it the other fields of MIME mean nothing to who keeps to the rules.
     if seen.has_content && !seen.has_version {
-        edit.on_top.push("MIME-Version: 1.0\r\n".to_owned());
+        on_top.push("MIME-Version: 1.0\r\n".to_owned());
     }
-    let token = given.stream.and_then(|stream| add_list_fields(&mut edit.on_top, intake, given, stream, &seen));
-    // RFC 5322 3.6.3: whom Bcc names, nobody else may know.
-    edit.without = seen.without;
-    // The line where the header ends for us may be skipped by others, who then read fields of their own
-    // behind it, seen by no check of ours: an empty line makes them agree.
-    // One that is all there is has none behind it: readers differ about that too, so it gets one, and can be signed.
-    edit.empty_line_at = matches!(header.ending, Ending::Text | Ending::Message).then_some(header.bytes);
-    Completed { message: edit.apply(), given_id, token }
+    let token = given.stream.and_then(|stream| add_list_fields(&mut on_top, intake, given, stream, &seen));
+    let is_whole = seen.without.is_empty() && lacking.empty_line_at.is_none();
+    let message = match is_whole {
+        true => put_on_top(message, &on_top),
+        // RFC 5322 3.6.3: whom Bcc names, nobody else may know.
+        false => {
+            Edit { on_top, without: seen.without, empty_line_at: lacking.empty_line_at, message: &message }.apply()
+        }
+    };
+    Completed { message, given_id, token }
 }
 
 /// What a message says of itself, as far as it decides what is added.

@@ -69,7 +69,7 @@ pub(super) struct Tracked<'a> {
     clicks: Clicks,
 }
 
-pub(super) fn decide<'a>(voices: &Voices<'a>) -> Result<Tracked<'a>, Untracked> {
+pub(super) fn decide<'a>(voices: &Voices<'a>, message: &[u8]) -> Result<Tracked<'a>, Untracked> {
     let Some(tracking) = &voices.domain.tracking else { return Err(Untracked::NotSetUp) };
     match voices.intake.origin {
         Origin::Submitted | Origin::Api => {}
@@ -82,7 +82,7 @@ pub(super) fn decide<'a>(voices: &Voices<'a>) -> Result<Tracked<'a>, Untracked> 
     if !opens && clicks == Clicks::None {
         return Err(Untracked::SwitchedOff);
     }
-    let mut fields = Fields::of(&voices.intake.message);
+    let mut fields = Fields::of(message);
     if let Some(why) = fields.find_map(|field| speaks_against(&field, voices)) {
         return Err(why);
     }

@@ -12,7 +12,7 @@ use crate::base::id::MessageId;
 use crate::model::intake::Intake;
 use crate::policy::readiness::Footings;
 use crate::queue::accept::Planned;
-use crate::queue::ledger::Ledger;
+use crate::queue::ledger::{Entered, Ledger};
 use crate::smtp::reply::Reply;
 use crate::store::Change;
 use std::sync::Arc;
@@ -79,19 +79,20 @@ impl Outward {
         for mut one in leaving {
             one.intake = mended::mended(one.intake).await;
             let suppressed = self.suppressed(&one.intake).await?;
-            let (id, planned) = self.plan(&one, &suppressed)?;
+            let bytes = one.intake.message.len();
+            let (id, planned) = self.plan(&mut one, &suppressed)?;
             all = all.and(planned);
-            entered.push((id, one.intake));
+            entered.push((id, one.intake, bytes));
             // Of a thousand copies each is a moment's work: others have their turn between them.
             if is_one_of_many {
                 tokio::task::yield_now().await;
             }
         }
-        if let Some((first, _)) = entered.first() {
+        if let Some((first, ..)) = entered.first() {
             all = all.with(extra(first));
         }
-        let told: Vec<_> = entered.iter().map(|(id, intake)| (id, intake)).collect();
+        let told: Vec<_> = entered.iter().map(|(id, intake, bytes)| Entered { id, intake, bytes: *bytes }).collect();
         self.ledger.enter_all(&told, all).await?;
-        Ok(entered.into_iter().map(|(id, _)| id).collect())
+        Ok(entered.into_iter().map(|(id, ..)| id).collect())
     }
 }

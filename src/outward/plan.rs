@@ -1,7 +1,7 @@
 //! What becomes of one message before the commit: which way each recipient's copy takes, how it looks when it
 //! leaves, and the rows of all that.
 
-use super::complete::{self, Client, Completed, Given, Leaves};
+use super::complete::{self, Client, Completed, Given, Lacking, Leaves};
 use super::links::{self, Drafting, Voices};
 use super::suppressed::Suppressed;
 use super::{CHANGED, Leaving, NO_STREAM, NOBODYS, Outward};
@@ -44,7 +44,8 @@ struct Dressed {
     /// What became of its links, for people; none where nobody asked for anything.
     links: Option<serde_json::Value>,
     rows: Vec<Step>,
-    is_rewritten: bool,
+    /// As it came, where that is kept too and nobody had kept it.
+    submitted: Option<Arc<Vec<u8>>>,
 }
 
 /// Whose message it is, and what it is part of.
@@ -59,12 +60,15 @@ struct Kin<'a> {
 
 impl Outward {
     /// Everything that is decided before the commit.
-    pub(super) fn plan(&self, leaving: &Leaving, suppressed: &Suppressed) -> Result<(MessageId, Planned), Reply> {
+    pub(super) fn plan(&self, leaving: &mut Leaving, suppressed: &Suppressed) -> Result<(MessageId, Planned), Reply> {
+        // It becomes what is sent, in its own memory.
+        let message = std::mem::take(&mut leaving.intake.message);
+        let (leaving, bytes) = (&*leaving, message.len());
         let intake = &leaving.intake;
         let (directory, settings) = (self.ledger.directory.load(), self.ledger.settings.load());
         let now = self.ledger.clock.now();
         let id: MessageId = id::new(now, &self.ledger.random);
-        let header = Header::read(&intake.message);
+        let header = Header::read(&message);
         let domain = domain_of(&directory, intake, &header)?;
         let submitter = submitter(&directory, intake);
         let via = way_of(&domain.value.relay, &intake.wishes);
@@ -76,12 +80,15 @@ impl Outward {
         let tenant = tenant_id(&directory, &domain.tenant)?;
         let leaves = leaves(&directory, &domain.tenant, via);
         let kin = Kin { id: &id, tenant: &tenant, domain, submitter, stream: &stream, leaves };
-        let dressed = self.dress(intake, &header, &kin, now);
+        let (lacking, own_id, subject) = (Lacking::of(&header), header_id(&header), accept::subject(&header));
+        let mut dressed = self.dress(message, &lacking, leaving, &kin, now);
         let acceptance = Acceptance {
             id: id.clone(),
             tenant: tenant.clone(),
             from_domain: domain.value.name.clone(),
-            header_id: header_id(&header, dressed.given_id),
+            header_id: dressed.given_id.unwrap_or(own_id),
+            subject,
+            bytes,
             mode: mode(&settings, via, submitter, &intake.wishes),
             stream: stream.name.as_str(),
             prepared: dressed.prepared,
@@ -93,13 +100,12 @@ impl Outward {
             expire: intake.wishes.expire_after.unwrap_or(settings.expire),
         };
         let seating = Seating { ready: &self.ledger.ready, lease: &self.ledger.lease, retry: &settings.retry };
-        let mut planned = accept::plan(acceptance, intake, &header, &seating, &self.ledger.random);
+        let mut planned = accept::plan(acceptance, intake, &seating, &self.ledger.random);
         // Nothing is kept of what is forgotten.
         if !planned.change.messages.is_empty() {
             planned.change.steps.extend(dressed.rows);
             planned.change.events.extend(leaving.note.as_ref().map(|note| self.noted(note, &id, &tenant, now)));
-            let submitted = leaving.submitted.clone();
-            let submitted = submitted.or_else(|| dressed.is_rewritten.then(|| Arc::new(intake.message.clone())));
+            let submitted = leaving.submitted.clone().or_else(|| dressed.submitted.take());
             planned.change.bodies.extend(submitted.map(|bytes| Body::new(id.clone(), Form::Submitted, bytes)));
         }
         Ok((id, planned))
@@ -118,7 +124,8 @@ impl Outward {
     }
 
     /// The header completed, the links prepared: all that is the same for every recipient.
-    fn dress(&self, intake: &Intake, header: &Header<'_>, kin: &Kin<'_>, now: Time) -> Dressed {
+    fn dress(&self, message: Vec<u8>, lacking: &Lacking, leaving: &Leaving, kin: &Kin<'_>, now: Time) -> Dressed {
+        let intake = &leaving.intake;
         let (domain, keys) = (&kin.domain.value, self.ledger.keys.load());
         let is_host_ready = self.footings.tracking(domain).is_ready();
         let keyring = self.ledger.keyring.load();
@@ -135,8 +142,6 @@ impl Outward {
             leaves: kin.leaves,
             unsubscribe: unsubscribe.as_deref(),
         };
-        let Completed { message, given_id, token } = complete::complete(intake, header, &given);
-        let mut slots: Vec<_> = token.into_iter().map(links::header_slot).collect();
         let holds_key_for = |name: &str| {
             name.parse().is_ok_and(|name| matches!(keys.of(&name), Signing::With(_) | Signing::Unusable(_)))
         };
@@ -148,14 +153,19 @@ impl Outward {
             is_host_ready,
             holds_key_for: &holds_key_for,
         };
+        let tracked = links::decide(&voices, &message);
+        let is_wanted = tracked.is_ok() && leaving.submitted.is_none();
+        let submitted = is_wanted.then(|| Arc::new(message.clone()));
+        let Completed { message, given_id, token } = complete::complete(message, lacking, intake, &given);
+        let mut slots: Vec<_> = token.into_iter().map(links::header_slot).collect();
         let is_to_be_signed = complete::is_ours(intake.origin) && !matches!(keys.of(&domain.name), Signing::None);
         let finish = |slots| Finish { slots, is_to_be_signed };
-        match links::decide(&voices) {
+        match tracked {
             Ok(tracked) => {
                 let made = links::prepare(message, &tracked, &drafting);
                 slots.extend(made.slots);
-                let (prepared, rows, is_rewritten) = (made.bytes, made.rows, made.is_rewritten);
-                Dressed { prepared, given_id, finish: finish(slots), links: Some(made.note), rows, is_rewritten }
+                let (prepared, rows, submitted) = (made.bytes, made.rows, submitted.filter(|_| made.is_rewritten));
+                Dressed { prepared, given_id, finish: finish(slots), links: Some(made.note), rows, submitted }
             }
             Err(why) => Dressed {
                 prepared: message,
@@ -163,7 +173,7 @@ impl Outward {
                 finish: finish(slots),
                 links: why.told(),
                 rows: Vec::new(),
-                is_rewritten: false,
+                submitted: None,
             },
         }
     }
@@ -235,9 +245,8 @@ pub(super) fn mode(settings: &settings::Settings, via: &Via, submitter: Option<&
     }
 }
 
-pub(super) fn header_id(header: &Header<'_>, given: Option<String>) -> String {
-    let own = || header.message_id.map(|field| readable(field.value(), limits::HEADER_ID_BYTES_MAX));
-    given.or_else(own).unwrap_or_default()
+pub(super) fn header_id(header: &Header<'_>) -> String {
+    header.message_id.map(|field| readable(field.value(), limits::HEADER_ID_BYTES_MAX)).unwrap_or_default()
 }
 
 /// The ways to all recipients, and those for whom nothing is kept.

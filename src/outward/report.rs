@@ -2,7 +2,7 @@
 //! nowhere to go they end here. What they report is committed with them, or without them, in one piece.
 
 use super::Outward;
-use super::complete::{self, Client, Completed, Given, Leaves};
+use super::complete::{self, Client, Completed, Given, Lacking, Leaves};
 use super::happenings::ReportDropped;
 use super::plan::{destinations, header_id, mode};
 use super::suppressed::Suppressed;
@@ -22,6 +22,7 @@ use crate::proof::Signing;
 use crate::queue::accept::{self, Acceptance, Mode, Planned, Seating};
 use crate::queue::bounce::Report;
 use crate::queue::finish::Finish;
+use crate::queue::ledger::Entered;
 use crate::store::{Change, StoreError};
 
 /// Why a report has nowhere to go; reads after "…: ".
@@ -33,7 +34,7 @@ impl Outward {
     pub async fn report(&self, report: &Report, extra: Change) -> Result<Option<MessageId>, StoreError> {
         match self.plan_report(report) {
             Ok((id, planned)) => {
-                self.ledger.commit(&[(&id, &report.intake)], planned.with(extra)).await?;
+                self.ledger.commit(&[Entered::of(&id, &report.intake)], planned.with(extra)).await?;
                 Ok(Some(id))
             }
             Err(why) => {
@@ -68,13 +69,16 @@ impl Outward {
             leaves: Leaves::ToRecipients,
             unsubscribe: None,
         };
-        let Completed { message: prepared, given_id, .. } = complete::complete(intake, &header, &given);
+        let Completed { message: prepared, given_id, .. } =
+            complete::complete(intake.message.clone(), &Lacking::of(&header), intake, &given);
         let is_to_be_signed = !matches!(self.ledger.keys.load().of(&from), Signing::None);
         let acceptance = Acceptance {
             id: id.clone(),
             tenant: report.tenant.clone(),
             from_domain: from,
-            header_id: header_id(&header, given_id),
+            header_id: given_id.unwrap_or_else(|| header_id(&header)),
+            subject: accept::subject(&header),
+            bytes: intake.message.len(),
             mode: if report.is_sandboxed { Mode::Sandbox } else { mode(&settings, via, None, &intake.wishes) },
             stream: TRANSACTIONAL,
             prepared,
@@ -86,7 +90,7 @@ impl Outward {
             expire: settings.expire,
         };
         let seating = Seating { ready: &self.ledger.ready, lease: &self.ledger.lease, retry: &settings.retry };
-        Ok((id, accept::plan(acceptance, intake, &header, &seating, &self.ledger.random)))
+        Ok((id, accept::plan(acceptance, intake, &seating, &self.ledger.random)))
     }
 
     fn dropped(&self, report: &Report, why: &str) -> Event {

@@ -29,6 +29,10 @@ pub struct Acceptance<'a> {
     pub from_domain: DomainName,
     /// The Message-ID that it has, or is given.
     pub header_id: String,
+    /// As people read it.
+    pub subject: String,
+    /// So many bytes came.
+    pub bytes: usize,
     pub mode: Mode,
     /// Which kind of mail it is, by its name.
     pub stream: &'a str,
@@ -125,13 +129,7 @@ pub struct Seating<'a> {
 }
 
 /// All rows of an accepted message. When everybody's copy is forgotten, only the events that say so.
-pub fn plan(
-    acceptance: Acceptance<'_>,
-    intake: &Intake,
-    header: &Header<'_>,
-    seating: &Seating<'_>,
-    random: &Random,
-) -> Planned {
+pub fn plan(acceptance: Acceptance<'_>, intake: &Intake, seating: &Seating<'_>, random: &Random) -> Planned {
     let mut events: Vec<_> =
         acceptance.discarded.iter().map(|forgotten| discarded_event(&acceptance, intake, forgotten, random)).collect();
     if acceptance.deliveries.is_empty() {
@@ -144,7 +142,7 @@ pub fn plan(
     events.extend(warned_event(&acceptance, intake, random));
     let at_their_end = deliveries.iter().filter_map(|delivery| at_once_event(delivery, random));
     events.extend(at_their_end);
-    let message = message(&acceptance, intake, header);
+    let message = message(&acceptance, intake);
     let prepared = Arc::new(acceptance.prepared);
     let body = Body::new(acceptance.id, Form::Prepared, prepared.clone());
     let whole = Whole { message: &message, params: &intake.envelope.params, prepared, finish: acceptance.finish };
@@ -197,8 +195,12 @@ fn seat(
     (seated, left)
 }
 
-fn message(acceptance: &Acceptance<'_>, intake: &Intake, header: &Header<'_>) -> Message {
-    let subject = header.subject.map(|subject| readable(subject.value(), limits::SUBJECT_BYTES_MAX));
+/// The subject of a message as people read it.
+pub fn subject(header: &Header<'_>) -> String {
+    header.subject.map(|subject| readable(subject.value(), limits::SUBJECT_BYTES_MAX)).unwrap_or_default()
+}
+
+fn message(acceptance: &Acceptance<'_>, intake: &Intake) -> Message {
     Message {
         id: acceptance.id.clone(),
         tenant: acceptance.tenant.clone(),
@@ -207,7 +209,7 @@ fn message(acceptance: &Acceptance<'_>, intake: &Intake, header: &Header<'_>) ->
         peer: intake.hop.address.map(|address| address.to_string()),
         sender: intake.envelope.sender.clone(),
         from_domain: acceptance.from_domain.clone(),
-        subject: subject.unwrap_or_default(),
+        subject: acceptance.subject.clone(),
         header_id: acceptance.header_id.clone(),
         stream: acceptance.stream.to_owned(),
         size: acceptance.prepared.len() as u64,
@@ -315,7 +317,7 @@ fn discarded_event(acceptance: &Acceptance<'_>, intake: &Intake, forgotten: &Dis
         "sender": intake.envelope.sender.to_string(),
         "recipient": forgotten.recipient.address.to_string(),
         "rule": forgotten.rule,
-        "bytes": intake.message.len(),
+        "bytes": acceptance.bytes,
     });
     Event {
         id: id::new(acceptance.now, random),

@@ -45,26 +45,40 @@ pub struct Ledger {
     pub random: Random,
 }
 
+/// A message that is entered: how many bytes it came with is told of it.
+#[derive(Clone, Copy)]
+pub struct Entered<'a> {
+    pub id: &'a MessageId,
+    pub intake: &'a Intake,
+    pub bytes: usize,
+}
+
+impl<'a> Entered<'a> {
+    pub fn of(id: &'a MessageId, intake: &'a Intake) -> Self {
+        Self { id, intake, bytes: intake.message.len() }
+    }
+}
+
 impl Ledger {
     /// Commits what was planned for a message: Ok is on disk, and after an error nothing of it is left.
     /// Dropping the future takes it back.
     pub async fn enter(&self, message: &MessageId, intake: &Intake, planned: Planned) -> Result<(), Reply> {
-        self.commit(&[(message, intake)], planned).await.map_err(|error| refusal(&error))
+        self.commit(&[Entered::of(message, intake)], planned).await.map_err(|error| refusal(&error))
     }
 
     /// The same for several messages whose rows are planned together: all of them, or none.
-    pub async fn enter_all(&self, messages: &[(&MessageId, &Intake)], planned: Planned) -> Result<(), Reply> {
+    pub async fn enter_all(&self, messages: &[Entered<'_>], planned: Planned) -> Result<(), Reply> {
         self.commit(messages, planned).await.map_err(|error| refusal(&error))
     }
 
     /// The same for who can wait, and asks whether that is of use.
-    pub async fn commit(&self, messages: &[(&MessageId, &Intake)], planned: Planned) -> Result<(), StoreError> {
+    pub async fn commit(&self, messages: &[Entered<'_>], planned: Planned) -> Result<(), StoreError> {
         let Planned { change, seated, left } = planned;
         let is_for_later = change.deliveries.iter().any(|delivery| delivery.state == State::Scheduled);
         match self.store.write(change).await {
             Ok(_) => {
-                for (message, intake) in messages {
-                    accepted(message, intake).record();
+                for message in messages {
+                    accepted(message).record();
                 }
                 self.bring_in(seated);
                 if is_for_later {
@@ -78,8 +92,8 @@ impl Ledger {
                 Ok(())
             }
             Err(error) => {
-                for (message, _) in messages.iter().take(1) {
-                    MessageNotKept { message, error: &error }.record();
+                for message in messages.iter().take(1) {
+                    MessageNotKept { message: message.id, error: &error }.record();
                 }
                 Err(error)
             }
@@ -120,14 +134,15 @@ impl Ledger {
     }
 }
 
-fn accepted<'a>(message: &'a MessageId, intake: &'a Intake) -> MessageAccepted<'a> {
+fn accepted<'a>(entered: &Entered<'a>) -> MessageAccepted<'a> {
+    let Entered { id, intake, bytes } = *entered;
     MessageAccepted {
-        message,
+        message: id,
         origin: intake.origin,
         submitter: intake.submitter.as_deref(),
         sender: &intake.envelope.sender,
         recipients: intake.envelope.recipients.len(),
-        bytes: intake.message.len(),
+        bytes,
     }
 }
 

@@ -58,7 +58,7 @@ impl Case {
             leaves: self.leaves,
             unsubscribe: self.url,
         };
-        let made = complete(&intake, &Header::read(&intake.message), &given);
+        let made = complete(intake.message.clone(), &Lacking::of(&Header::read(&intake.message)), &intake, &given);
         (String::from_utf8(made.message.clone()).unwrap(), made)
     }
 }
