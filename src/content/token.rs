@@ -65,13 +65,41 @@ const ID_BYTES: usize = 16;
 const HEAD_BYTES_MAX: usize = FIXED_BYTES + URL_BYTES_MAX.next_multiple_of(3);
 const _: () = assert!(FIXED_BYTES.is_multiple_of(3));
 
+/// What a head says, of somebody else's memory: one is written for each link of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Saying<'a> {
+    pub message: &'a MessageId,
+    pub link: u16,
+    pub leads_to: Leads<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Leads<'a> {
+    Pixel,
+    Unsubscribe,
+    Url(&'a str),
+    Row(&'a LinkId),
+}
+
+impl Head {
+    pub fn saying(&self) -> Saying<'_> {
+        let leads_to = match &self.leads_to {
+            LeadsTo::Pixel => Leads::Pixel,
+            LeadsTo::Unsubscribe => Leads::Unsubscribe,
+            LeadsTo::Url(url) => Leads::Url(url),
+            LeadsTo::Row(id) => Leads::Row(id),
+        };
+        Saying { message: &self.message, link: self.link, leads_to }
+    }
+}
+
 /// The head as bytes, under the key of this number: so many of them. Its URL is none that is too long.
-fn write_head(head: &Head, key: u16, into: &mut [u8; HEAD_BYTES_MAX]) -> usize {
+fn write_head(head: &Saying<'_>, key: u16, into: &mut [u8; HEAD_BYTES_MAX]) -> usize {
     let (kind, destination): (u8, &[u8]) = match &head.leads_to {
-        LeadsTo::Pixel => (PIXEL, &[]),
-        LeadsTo::Unsubscribe => (UNSUBSCRIBE, &[]),
-        LeadsTo::Url(url) => (URL, url.as_bytes()),
-        LeadsTo::Row(id) => (ROW, &id.to_bytes()),
+        Leads::Pixel => (PIXEL, &[]),
+        Leads::Unsubscribe => (UNSUBSCRIBE, &[]),
+        Leads::Url(url) => (URL, url.as_bytes()),
+        Leads::Row(id) => (ROW, &id.to_bytes()),
     };
     let (fixed, rest) = into.split_at_mut(FIXED_BYTES);
     fixed[0] = kind;

@@ -7,7 +7,7 @@ use crate::base::limits;
 use crate::base::random::Random;
 use crate::content::rewrite::{self, Fate, Link, Note, Plan, Rewritten, Target};
 use crate::content::slot::{self, Slot};
-use crate::content::token::{self, Head, Keyring, LeadsTo};
+use crate::content::token::{self, Keyring, Leads, Saying};
 use crate::mail::header::{Field, Fields};
 use crate::model::credential::Credential;
 use crate::model::domain::{Clicks, Domain, PixelPlace, Tracking};
@@ -134,21 +134,22 @@ pub(super) struct Drafting<'a> {
 impl Drafting<'_> {
     /// The URL behind which a recipient ends a stream of mail, with its token drafted.
     pub fn unsubscribe(&self, host: &str) -> Option<String> {
-        let head = Head { message: self.message.clone(), link: token::NO_LINK, leads_to: LeadsTo::Unsubscribe };
+        let head = Saying { message: self.message, link: token::NO_LINK, leads_to: Leads::Unsubscribe };
         Some(format!("{host}/t/{}", self.keyring.draft(&head)?))
     }
 
     fn draft(&self, link: u16, target: Target<'_>, rows: &mut Vec<Step>) -> Option<String> {
+        let id: LinkId;
         let leads_to = match target {
-            Target::Pixel => LeadsTo::Pixel,
-            Target::Url(url) if url.len() <= token::URL_BYTES_MAX => LeadsTo::Url(url.to_owned()),
+            Target::Pixel => Leads::Pixel,
+            Target::Url(url) if url.len() <= token::URL_BYTES_MAX => Leads::Url(url),
             Target::Url(url) => {
-                let id: LinkId = id::new(self.now, self.random);
+                id = id::new(self.now, self.random);
                 rows.push(links::new_link(&id, self.tenant, url, self.now));
-                LeadsTo::Row(id)
+                Leads::Row(&id)
             }
         };
-        self.keyring.draft(&Head { message: self.message.clone(), link, leads_to })
+        self.keyring.draft(&Saying { message: self.message, link, leads_to })
     }
 }
 

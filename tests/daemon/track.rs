@@ -90,7 +90,7 @@ fn follows(address: SocketAddr, method: &str, token: &str, body: &str) -> String
 }
 
 fn token(ring: &Keyring, (message, delivery): &(MessageId, DeliveryId), leads_to: LeadsTo) -> String {
-    let mut token = ring.draft(&Head { message: message.clone(), link: 0, leads_to }).unwrap().into_bytes();
+    let mut token = ring.draft(&Head { message: message.clone(), link: 0, leads_to }.saying()).unwrap().into_bytes();
     ring.seal(&mut token, delivery).unwrap();
     String::from_utf8(token).unwrap()
 }

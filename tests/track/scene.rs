@@ -133,7 +133,7 @@ impl Sent {
 
 pub fn sealed(keyring: &Keyring, sent: &Sent, leads_to: LeadsTo) -> String {
     let head = Head { message: sent.message.clone(), link: 3, leads_to };
-    let mut token = keyring.draft(&head).expect("a good destination").into_bytes();
+    let mut token = keyring.draft(&head.saying()).expect("a good destination").into_bytes();
     keyring.seal(&mut token, &sent.delivery).unwrap();
     String::from_utf8(token).unwrap()
 }

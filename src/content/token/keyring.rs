@@ -1,6 +1,6 @@
 //! The keys that tokens are made and opened with. One of them mints; what any other made opens for ever.
 
-use super::{FIXED_BYTES, FORM, HEAD_BYTES_MAX, Head, ID_BYTES, LeadsTo, Opened, TAIL_CHARS};
+use super::{FIXED_BYTES, FORM, HEAD_BYTES_MAX, ID_BYTES, Leads, Opened, Saying, TAIL_CHARS};
 use super::{URL_BYTES_MAX, destination, key_of, read_head, write_head};
 use crate::base::id::DeliveryId;
 use crate::base::secret::Secret;
@@ -104,8 +104,8 @@ impl Keyring {
     }
 
     /// The head as characters, and a blank tail behind it. None when it leads where no link of ours may lead.
-    pub fn draft(&self, head: &Head) -> Option<String> {
-        if let LeadsTo::Url(url) = &head.leads_to
+    pub fn draft(&self, head: &Saying<'_>) -> Option<String> {
+        if let Leads::Url(url) = head.leads_to
             && (url.len() > URL_BYTES_MAX || destination::check(url).is_err())
         {
             return None;

@@ -19,7 +19,7 @@ fn delivery() -> DeliveryId {
 }
 
 fn sealed(ring: &Keyring, head: &Head, delivery: &DeliveryId) -> String {
-    let mut token = ring.draft(head).unwrap().into_bytes();
+    let mut token = ring.draft(&head.saying()).unwrap().into_bytes();
     ring.seal(&mut token, delivery).unwrap();
     String::from_utf8(token).unwrap()
 }
@@ -43,7 +43,7 @@ fn a_token_says_what_went_into_it() {
     let ring = ring(&[1]);
     for kind in kinds() {
         let (head, delivery) = (head(kind), delivery());
-        let draft = ring.draft(&head).unwrap();
+        let draft = ring.draft(&head.saying()).unwrap();
         let token = sealed(&ring, &head, &delivery);
         assert_eq!(draft.len(), token.len());
         let shared = token.len() - TAIL_CHARS;
@@ -114,7 +114,7 @@ fn a_token_has_one_length_and_one_alphabet() {
 
 fn written_head(head: &Head) -> Vec<u8> {
     let mut bytes = [0xff; HEAD_BYTES_MAX];
-    let length = write_head(head, 1, &mut bytes);
+    let length = write_head(&head.saying(), 1, &mut bytes);
     bytes[..length].to_vec()
 }
 
@@ -156,7 +156,7 @@ fn a_retired_key_opens_and_an_unknown_one_does_not() {
     let same_number = Keyring::new(vec![MacKey { number: 1, secret: Secret::new(vec![9; 32]) }]).unwrap();
     assert_eq!(same_number.open(&token), None, "of another key with this number");
     // Drafted before a rotation, sealed after it.
-    let mut drafted = ring(&[1]).draft(&head).unwrap().into_bytes();
+    let mut drafted = ring(&[1]).draft(&head.saying()).unwrap().into_bytes();
     later.seal(&mut drafted, &delivery).unwrap();
     assert_eq!(String::from_utf8(drafted).unwrap(), token);
     let of_later = sealed(&later, &head, &delivery);
@@ -170,20 +170,20 @@ fn a_retired_key_opens_and_an_unknown_one_does_not() {
 #[test]
 fn what_was_not_drafted_is_not_sealed() {
     let (ring, delivery) = (ring(&[1]), delivery());
-    let draft = ring.draft(&head(LeadsTo::Pixel)).unwrap();
+    let draft = ring.draft(&head(LeadsTo::Pixel).saying()).unwrap();
     let seal = |text: &str| ring.seal(&mut text.to_owned().into_bytes(), &delivery);
     assert_eq!(seal(&draft), Ok(()));
     for wrong in ["", "A", &draft[1..], &draft[4..], &format!("AAAA{draft}"), &draft.replace('A', "=")] {
         assert_eq!(seal(wrong), Err(BadToken::NotDrafted), "{wrong}");
     }
-    let unknown = self::ring(&[300]).draft(&head(LeadsTo::Pixel)).unwrap();
+    let unknown = self::ring(&[300]).draft(&head(LeadsTo::Pixel).saying()).unwrap();
     assert_eq!(seal(&unknown), Err(BadToken::UnknownKey(300)));
 }
 
 #[test]
 fn no_token_leads_where_none_may() {
     let ring = ring(&[1]);
-    let draft = |url: &str| ring.draft(&head(LeadsTo::Url(url.to_owned())));
+    let draft = |url: &str| ring.draft(&head(LeadsTo::Url(url.to_owned())).saying());
     for wrong in
         ["", "javascript:alert(1)", "https://a@b.example/", "https://a.example\\b", "https://a.example/\r\nX: y"]
     {
