@@ -219,7 +219,7 @@ fn send_a_message(bencher: Bencher) {
     );
     let recipient = Recipient { address: "someone@there.example".parse().unwrap(), notify: None, original: None };
     let message = b"Lines of a message have about as many bytes as this one, and a few more.\r\n".repeat(140);
-    let mail = Mail { sender: &sender, params: &params, recipients: &[&recipient], message: &message };
+    let mail = Mail { sender: &sender, params: &params, recipients: &[&recipient], top: b"", message: &message };
     let (mut out, mut responses) = (Vec::new(), Responses::default());
     bencher.counter(BytesCount::of_slice(&message)).bench_local(|| {
         let haste = Haste::HearFirst;

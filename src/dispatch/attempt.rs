@@ -101,7 +101,8 @@ impl Worker {
             Dialogues::Failures | Dialogues::All => Record::Dialogue,
         };
         let (sender, params) = (dispatch.wire_sender(&trying.items[0]).await, &mail.params);
-        let parcel = Parcel { sender: &sender, params, recipients: &recipients, message: &mail.prepared, record };
+        let parcel =
+            Parcel { sender: &sender, params, recipients: &recipients, top: b"", message: &mail.prepared, record };
         let written = tokio::select! {
             biased;
             written = dispatch.letter(&session, &parcel, &trying.items[0]) => written,
@@ -116,7 +117,7 @@ impl Worker {
                 return trying.end_untried(&outcome, settled);
             }
         };
-        let parcel = Parcel { message: &letter.bytes, params: &letter.params, ..parcel };
+        let parcel = Parcel { top: letter.top(), message: &letter.bytes, params: &letter.params, ..parcel };
         // From the final dot on nobody may take it back; before it, at the end of the day, it goes back at once.
         let finishing = AtomicBool::new(false);
         let may_finish = || {

@@ -21,16 +21,23 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// A message as it goes out, complete.
+/// A message as it goes out.
 pub(super) struct Letter<'a> {
+    /// All of it but its signature, which others may share with other bytes below it.
     pub bytes: Arc<Vec<u8>>,
     pub params: Cow<'a, MailParams>,
-    /// The fields that sign it; none of a domain without keys.
+    /// The fields on top that sign it; none of a domain without keys.
     pub signature: Option<Arc<str>>,
     /// It is not as it is stored, but converted.
     pub is_converted: bool,
     /// What it takes of the memory for copies.
     _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Letter<'_> {
+    pub fn top(&self) -> &[u8] {
+        self.signature.as_deref().unwrap_or_default().as_bytes()
+    }
 }
 
 /// Why there is no letter.
@@ -63,7 +70,7 @@ impl Dispatch {
     ) -> Result<Letter<'a>, Unwritten> {
         let keys = self.ledger.keys.load_full();
         let signs = self.may_sign(&keys, &item.mail)?;
-        let room = self.room_for_copy(&item.mail, signs).await;
+        let room = self.room_for_copy(&item.mail).await;
         let own = self.own_copy(item)?;
         let needs_lines = signs && parcel.params.body == BodyType::BinaryMime;
         let parcel_of_own = Parcel { message: &own, ..*parcel };
@@ -74,21 +81,23 @@ impl Dispatch {
             false => Cow::Borrowed(parcel.params),
         };
         let Body { bytes, is_converted } = body;
-        let Some(signature) = self.signature(&keys, &item.mail, &bytes, is_converted).await? else {
-            return Ok(Letter { bytes, params, signature: None, is_converted, _room: room });
-        };
-        let bytes = Arc::new(on_top(&signature, bytes));
-        if let Some(lack @ Lack::Room { .. }) = session.lacks(&Parcel { message: &bytes, params: &params, ..*parcel }) {
-            return Err(Unwritten::Misfit(session.why_not(lack)));
+        let signature = self.signature(&keys, &item.mail, &bytes, is_converted).await?;
+        let letter = Letter { bytes, params, signature, is_converted, _room: room };
+        let signed = Parcel { top: letter.top(), message: &letter.bytes, params: &letter.params, ..*parcel };
+        match session.lacks(&signed) {
+            // What fitted without its signature may not with it.
+            Some(lack @ Lack::Room { .. }) if letter.signature.is_some() => {
+                Err(Unwritten::Misfit(session.why_not(lack)))
+            }
+            _ => Ok(letter),
         }
-        Ok(Letter { bytes, params, signature: Some(signature), is_converted, _room: room })
     }
 
     /// What would be sent if anything were: the sandbox does all but the last step.
     pub(super) async fn unsent_letter(&self, item: &Item) -> Result<Option<Arc<str>>, Outcome> {
         let keys = self.ledger.keys.load_full();
-        let signs = self.may_sign(&keys, &item.mail)?;
-        let _room = self.room_for_copy(&item.mail, signs).await;
+        self.may_sign(&keys, &item.mail)?;
+        let _room = self.room_for_copy(&item.mail).await;
         let own = self.own_copy(item)?;
         self.signature(&keys, &item.mail, &own, false).await
     }
@@ -116,8 +125,8 @@ impl Dispatch {
 
     /// Copies have a budget; who finds it spent waits for others to end. None is needed for what goes as it lies
     /// in memory.
-    async fn room_for_copy(&self, mail: &Mail, signs: bool) -> Option<OwnedSemaphorePermit> {
-        if !signs && mail.finish.slots.is_empty() {
+    async fn room_for_copy(&self, mail: &Mail) -> Option<OwnedSemaphorePermit> {
+        if mail.finish.slots.is_empty() {
             return None;
         }
         let kib = mail.prepared.len().div_ceil(1024).clamp(1, limits::COPIES_KIB_MAX);
@@ -131,8 +140,7 @@ impl Dispatch {
         if mail.finish.slots.is_empty() {
             return Ok(mail.prepared.clone());
         }
-        let mut own = Vec::with_capacity(mail.prepared.len() + limits::SIGNATURES_BYTES);
-        own.extend_from_slice(&mail.prepared);
+        let mut own = mail.prepared.to_vec();
         let filled = personal::fill(&mut own, &mail.finish.slots, &self.ledger.keyring.load(), &item.delivery.id);
         // Rather late than with links that lead nowhere.
         filled.map_err(|why| Outcome::Later(network::not_configured(&why.to_string())))?;
@@ -179,16 +187,5 @@ fn is_ours(origin: Origin) -> bool {
     match origin {
         Origin::Submitted | Origin::Api | Origin::Answered | Origin::Generated => true,
         Origin::Arrived | Origin::Collected => false,
-    }
-}
-
-fn on_top(fields: &str, message: Arc<Vec<u8>>) -> Vec<u8> {
-    match Arc::try_unwrap(message) {
-        // A copy of its own has room for them.
-        Ok(mut own) => {
-            own.splice(0..0, fields.bytes());
-            own
-        }
-        Err(shared) => [fields.as_bytes(), &shared].concat(),
     }
 }

@@ -69,7 +69,7 @@ pub struct Dispatch {
     return_paths: ReturnPaths,
     /// One for each way that is being looked up.
     lookups: Semaphore,
-    /// Memory for copies of messages that are signed or differ by recipient, in KiB.
+    /// Memory for copies of messages that differ by recipient, in KiB.
     copies: Arc<Semaphore>,
     signers: Signers,
     settler: Settler,

@@ -326,10 +326,7 @@ pub const SIGN_INLINE_BYTES_MAX: usize = 256 << 10;
 /// others on its thread wait so long.
 pub const SIGN_EFFORT_AT_ONCE: usize = 16;
 
-/// What signatures take on top of a message: two keys, with the names of what they sign.
-pub const SIGNATURES_BYTES: usize = 2048;
-
-/// Memory for copies of messages that are on their way: signed, or different for each recipient. In KiB, so that a
+/// Memory for copies of messages that are on their way and differ by recipient. In KiB, so that a
 /// semaphore can count it; the largest message that is taken fits (256 MiB).
 pub const COPIES_KIB_MAX: usize = 256 << 10;
 

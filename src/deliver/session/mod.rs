@@ -153,7 +153,9 @@ pub struct Parcel<'a> {
     pub sender: &'a ReversePath,
     pub params: &'a MailParams,
     pub recipients: &'a [&'a Recipient],
-    /// As it goes out: complete, signed, with CRLF.
+    /// Fields on top of it, with CRLF: what signs it.
+    pub top: &'a [u8],
+    /// As it goes out: complete, with CRLF.
     pub message: &'a [u8],
     pub record: Record,
 }
@@ -303,8 +305,8 @@ impl Session {
 
 impl<'a> Parcel<'a> {
     fn mail(&self) -> Mail<'a> {
-        let Self { sender, params, recipients, message, .. } = *self;
-        Mail { sender, params, recipients, message }
+        let Self { sender, params, recipients, top, message, .. } = *self;
+        Mail { sender, params, recipients, top, message }
     }
 }
 

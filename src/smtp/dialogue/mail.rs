@@ -10,6 +10,8 @@ pub struct Mail<'a> {
     pub sender: &'a ReversePath,
     pub params: &'a MailParams,
     pub recipients: &'a [&'a Recipient],
+    /// Fields on top of the message, with CRLF: what signs it.
+    pub top: &'a [u8],
     pub message: &'a [u8],
 }
 
@@ -45,7 +47,7 @@ impl Mail<'_> {
     /// As it will be sent.
     pub(super) fn bytes(&self) -> u64 {
         let added = if self.body() == BodyType::BinaryMime || message::is_ended(self.message) { 0 } else { 2 };
-        (self.message.len() + added) as u64
+        (self.top.len() + self.message.len() + added) as u64
     }
 
     /// What its bytes are, whatever was said of them: who said nothing sent 8-bit text all the same, and who
@@ -53,7 +55,7 @@ impl Mail<'_> {
     pub(super) fn body(&self) -> BodyType {
         match self.params.body {
             BodyType::BinaryMime => BodyType::BinaryMime,
-            _ if self.message.is_ascii() => BodyType::SevenBit,
+            _ if self.top.is_ascii() && self.message.is_ascii() => BodyType::SevenBit,
             _ => BodyType::EightBitMime,
         }
     }
@@ -64,6 +66,6 @@ impl Mail<'_> {
         let sender = self.sender.address().is_some_and(|address| !address.local().is_ascii());
         sender
             || self.recipients.iter().any(|recipient| !recipient.address.local().is_ascii())
-            || (self.params.smtputf8 && !message::header(self.message).is_ascii())
+            || (self.params.smtputf8 && !(self.top.is_ascii() && message::header(self.message).is_ascii()))
     }
 }

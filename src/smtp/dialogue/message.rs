@@ -30,6 +30,8 @@ pub fn is_ended(message: &[u8]) -> bool {
 /// What goes out, in slices of bounded size.
 #[derive(Clone, Debug)]
 pub struct Pieces<'a> {
+    /// What goes on top of it.
+    top: Option<&'a [u8]>,
     rest: &'a [u8],
     doubling: Doubling,
     /// What follows the message.
@@ -45,23 +47,24 @@ enum Doubling {
 }
 
 impl<'a> Pieces<'a> {
-    /// Behind DATA, to the final dot. The message must not hold a bare CR or LF.
-    pub fn stuffed(message: &'a [u8]) -> Self {
+    /// Behind DATA, to the final dot. The message must not hold a bare CR or LF; on top of it are whole fields, and no
+    /// line of those begins with a dot.
+    pub fn stuffed(top: &'a [u8], message: &'a [u8]) -> Self {
         // RFC 5321 4.5.2: a dot at the begin of a line is doubled.
         let doubling = if message.first() == Some(&b'.') { Doubling::Now } else { Doubling::Later };
         // RFC 5321 4.1.1.4: the CRLF that ends the message belongs to it; only where there is none one is added.
         let tail: &'static [u8] = if is_ended(message) { b".\r\n" } else { b"\r\n.\r\n" };
-        Self { rest: message, doubling, tail: Some(tail) }
+        Self { top: some(top), rest: message, doubling, tail: Some(tail) }
     }
 
     /// RFC 3030 2: a chunk, with this behind it.
-    pub fn chunk(bytes: &'a [u8], tail: &'static [u8]) -> Self {
-        Self { rest: bytes, doubling: Doubling::Never, tail: Some(tail).filter(|tail| !tail.is_empty()) }
+    pub fn chunk(top: &'a [u8], bytes: &'a [u8], tail: &'static [u8]) -> Self {
+        Self { top: some(top), rest: bytes, doubling: Doubling::Never, tail: some(tail) }
     }
 
     /// Nothing comes any more.
     pub fn is_over(&self) -> bool {
-        self.tail.is_none() && self.rest.is_empty()
+        self.top.is_none() && self.tail.is_none() && self.rest.is_empty()
     }
 
     fn take(&mut self, bytes: usize) -> &'a [u8] {
@@ -71,10 +74,17 @@ impl<'a> Pieces<'a> {
     }
 }
 
+fn some(bytes: &[u8]) -> Option<&[u8]> {
+    Some(bytes).filter(|bytes| !bytes.is_empty())
+}
+
 impl<'a> Iterator for Pieces<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
+        if let Some(top) = self.top.take() {
+            return Some(top);
+        }
         if self.rest.is_empty() {
             return self.tail.take();
         }
@@ -103,7 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn stuffed(message: &[u8]) -> Vec<u8> {
-        Pieces::stuffed(message).collect::<Vec<_>>().concat()
+        Pieces::stuffed(b"", message).collect::<Vec<_>>().concat()
     }
 
     #[test]
@@ -125,7 +135,7 @@ mod tests {
     #[test]
     fn a_message_without_dots_is_two_pieces_and_never_copied() {
         let message = b"Subject: x\r\n\r\nfine\r\n";
-        let pieces: Vec<_> = Pieces::stuffed(message).collect();
+        let pieces: Vec<_> = Pieces::stuffed(b"", message).collect();
         assert_eq!(pieces, [&message[..], b".\r\n"]);
         assert!(std::ptr::eq(pieces[0], &message[..]));
     }
@@ -139,15 +149,23 @@ mod tests {
             want.insert(before + 2, b'.');
             want.extend_from_slice(b".\r\n");
             assert!(stuffed(&message) == want, "{before}");
-            assert!(Pieces::stuffed(&message).all(|piece| piece.len() <= limits::MESSAGE_SLICE_BYTES));
+            assert!(Pieces::stuffed(b"", &message).all(|piece| piece.len() <= limits::MESSAGE_SLICE_BYTES));
         }
     }
 
     #[test]
     fn a_chunk_is_as_it_is() {
-        let pieces: Vec<_> = Pieces::chunk(b".\r\n.", b"\r\n").collect();
+        let pieces: Vec<_> = Pieces::chunk(b"", b".\r\n.", b"\r\n").collect();
         assert_eq!(pieces.concat(), b".\r\n.\r\n");
-        assert!(Pieces::chunk(b"", b"").is_over() && Pieces::chunk(b"", b"").next().is_none());
+        assert!(Pieces::chunk(b"", b"", b"").is_over() && Pieces::chunk(b"", b"", b"").next().is_none());
+    }
+
+    #[test]
+    fn what_is_on_top_goes_first_and_the_dot_below_it_is_doubled() {
+        let pieces: Vec<_> = Pieces::stuffed(b"A: b\r\n", b".c\r\n").collect();
+        assert_eq!(pieces, [&b"A: b\r\n"[..], b".", b".c\r\n", b".\r\n"]);
+        let mut chunk = Pieces::chunk(b"A: b\r\n", b"", b"");
+        assert!(!chunk.is_over() && chunk.next() == Some(b"A: b\r\n") && chunk.is_over());
     }
 
     #[test]

@@ -209,7 +209,7 @@ impl<'a> Transaction<'a> {
             Stage::Envelope => self.say_envelope(out),
             Stage::Message => {
                 self.await_verdict();
-                Next::SayMessage { pieces: Pieces::stuffed(self.mail.message), ends: Ends::WithTheLast }
+                Next::SayMessage { pieces: Pieces::stuffed(self.mail.top, self.mail.message), ends: Ends::WithTheLast }
             }
             Stage::LoneDot => {
                 out.extend_from_slice(b".\r\n");
@@ -251,17 +251,23 @@ impl<'a> Transaction<'a> {
             return self.last_chunk(from, out);
         }
         let next = from + rest - limits::MESSAGE_SLICE_BYTES;
-        out.extend_from_slice(format!("BDAT {}\r\n", next - from).as_bytes());
+        let (top, bytes) = (self.top_of_chunk(from), &self.mail.message[from..next]);
+        out.extend_from_slice(format!("BDAT {}\r\n", top.len() + bytes.len()).as_bytes());
         self.stage = Stage::ChunkSaid { next };
-        Next::SayMessage { pieces: Pieces::chunk(&self.mail.message[from..next], b""), ends: Ends::Never }
+        Next::SayMessage { pieces: Pieces::chunk(top, bytes, b""), ends: Ends::Never }
+    }
+
+    /// What is on top of the message goes with its first chunk.
+    fn top_of_chunk(&self, from: usize) -> &'a [u8] {
+        if from == 0 { self.mail.top } else { b"" }
     }
 
     fn last_chunk(&self, from: usize, out: &mut Vec<u8>) -> Next<'a> {
-        let bytes = &self.mail.message[from..];
+        let (top, bytes) = (self.top_of_chunk(from), &self.mail.message[from..]);
         let is_whole = self.mail.params.body == BodyType::BinaryMime || message::is_ended(self.mail.message);
         let tail: &'static [u8] = if is_whole { b"" } else { b"\r\n" };
-        out.extend_from_slice(format!("BDAT {} LAST\r\n", bytes.len() + tail.len()).as_bytes());
-        Next::SayMessage { pieces: Pieces::chunk(bytes, tail), ends: Ends::WithTheFirst }
+        out.extend_from_slice(format!("BDAT {} LAST\r\n", top.len() + bytes.len() + tail.len()).as_bytes());
+        Next::SayMessage { pieces: Pieces::chunk(top, bytes, tail), ends: Ends::WithTheFirst }
     }
 
     fn phase_of(&self, command: usize) -> Phase {

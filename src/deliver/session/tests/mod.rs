@@ -185,7 +185,7 @@ impl Letter {
 
     fn parcel<'a>(&'a self, recipients: &'a [&'a Recipient], record: Record) -> Parcel<'a> {
         let Self { sender, params, message, .. } = self;
-        Parcel { sender, params, recipients, message, record }
+        Parcel { sender, params, recipients, top: b"", message, record }
     }
 
     fn fits(&self, session: &Session) -> Result<(), Why> {

@@ -36,6 +36,7 @@ struct Case<'a> {
     haste: Haste,
     to: &'a [&'a str],
     params: MailParams,
+    top: &'a [u8],
     message: &'a [u8],
 }
 
@@ -67,6 +68,7 @@ const CASE: Case<'static> = Case {
         require_tls: false,
         hold_until: None,
     },
+    top: b"",
     message: FINE,
 };
 
@@ -95,7 +97,8 @@ impl Case<'_> {
     fn run(&self, replies: &str) -> Outcome {
         let (sender, to) = (ReversePath::Address("us@here.example".parse().unwrap()), recipients(self.to));
         let to: Vec<_> = to.iter().collect();
-        let mail = Mail { sender: &sender, params: &self.params, recipients: &to, message: self.message };
+        let mail =
+            Mail { sender: &sender, params: &self.params, recipients: &to, top: self.top, message: self.message };
         let mut transaction = Transaction::new(mail, &self.can, self.protocol, self.haste).unwrap();
         let mut responses = Responses::default();
         replies.split_whitespace().for_each(|code| {
@@ -158,6 +161,27 @@ fn with_chunks_a_small_message_takes_one_flush() {
         ["MAIL FROM:<us@here.example>\r\nRCPT TO:<a@there.example>\r\nBDAT 21 LAST\r\nSubject: x\r\n\r\n.fine\r\n"]
     );
     assert_eq!(run.answers, ["250"]);
+}
+
+/// Wherever it is counted and whichever way it goes.
+#[test]
+fn what_is_on_top_of_a_message_goes_before_it() {
+    const TOP: &[u8] = b"DKIM-Signature: v=1\r\n";
+    let can = Capabilities { size: Size::Offered, ..pipelining() };
+    let case = |can| Case { can, to: &["a@there.example"], top: TOP, ..CASE };
+    let dotted = case(can.clone()).run("250 250 354 250").flushes;
+    assert!(dotted[0].starts_with("MAIL FROM:<us@here.example> SIZE=42\r\n"), "{dotted:?}");
+    assert_eq!(dotted[1], "DKIM-Signature: v=1\r\nSubject: x\r\n\r\n..fine\r\n.\r\n");
+    let chunk = case(Capabilities { chunking: true, ..can.clone() }).run("250 250 250").flushes;
+    let ends = "\r\nBDAT 42 LAST\r\nDKIM-Signature: v=1\r\nSubject: x\r\n\r\n.fine\r\n";
+    assert!(chunk[0].ends_with(ends), "{chunk:?}");
+    // With the first of several chunks, and with no other.
+    let large = vec![b'x'; limits::MESSAGE_SLICE_BYTES + 5];
+    let params = MailParams { body: BodyType::BinaryMime, ..CASE.params };
+    let can = Capabilities { chunking: true, binary_mime: true, ..can };
+    let chunks = Case { params, message: &large, ..case(can) }.run("250 250 250 250").flushes;
+    assert_eq!(chunks[1], "BDAT 26\r\nDKIM-Signature: v=1\r\nxxxxx");
+    assert!(chunks[2].starts_with("BDAT 65536 LAST\r\nxxx"), "{}", &chunks[2][..40]);
 }
 
 #[test]
@@ -303,7 +327,7 @@ fn what_cannot_be_sent_is_not_begun() {
     let (sender, to) = (ReversePath::Null, recipients(&["a@b.example"]));
     let (to, can) = (to.iter().collect::<Vec<_>>(), everything());
     let params = MailParams::default();
-    let mail = |message, recipients| Mail { sender: &sender, params: &params, recipients, message };
+    let mail = |message, recipients| Mail { sender: &sender, params: &params, recipients, top: b"", message };
     let begin = |mail| Transaction::new(mail, &can, Protocol::Smtp, Haste::OneFlush).map(|_| ());
     for bare in [&b"a\nb\r\n"[..], b"a\rb\r\n", b"a\r\n.\n.\r\n", b"a\r"] {
         assert_eq!(begin(mail(bare, &to)), Err(Unsendable::BareCrOrLf));
@@ -318,7 +342,7 @@ mod parameters {
 
     fn envelope(can: &Capabilities, params: &MailParams, recipient: &Recipient, message: &[u8]) -> String {
         let sender = ReversePath::Address("us@here.example".parse().unwrap());
-        let mail = Mail { sender: &sender, params, recipients: &[recipient], message };
+        let mail = Mail { sender: &sender, params, recipients: &[recipient], top: b"", message };
         let haste = Haste::HearFirst;
         let mut out = Vec::new();
         Transaction::new(mail, can, Protocol::Smtp, haste).unwrap().next(&mut out);
@@ -394,7 +418,7 @@ mod parameters {
 fn what_a_host_cannot_do_is_known_before() {
     let lacks = |can: &Capabilities, params: &MailParams, to: &str, message: &[u8]| {
         let to = recipients(&[to]);
-        let mail = Mail { sender: &ReversePath::Null, params, recipients: &[&to[0]], message };
+        let mail = Mail { sender: &ReversePath::Null, params, recipients: &[&to[0]], top: b"", message };
         mail.lacks(can)
     };
     let (can, plain, eight) = (everything(), MailParams::default(), "a: b\r\n\r\n\u{fc}\r\n".as_bytes());
