@@ -1,6 +1,6 @@
 //! The header of a message whose program did not keep to the rules: text in raw UTF-8 where only ASCII may stand
-//! becomes encoded words (RFC 2047), and a line that nobody takes is folded. What could be meant in two ways stays
-//! as it is, and so does every field that needs nothing.
+//! becomes encoded words (RFC 2047), a line that nobody takes is folded, and a name has its colon right behind it. What
+//! could be meant in two ways stays as it is, and so does every field that needs nothing.
 
 use super::encoded_word::encoded;
 use super::header::{Field, Fields};
@@ -30,6 +30,22 @@ pub fn header(message: &[u8], script: Script) -> Cow<'_, [u8]> {
     }
     made.extend_from_slice(&message[at..]);
     Cow::Owned(made)
+}
+
+/// Is there white space before a colon? RFC 5322 4.5: it is to be understood, and not to be written: verifiers of DKIM
+/// do not agree on what it is.
+pub fn has_spaced_name(message: &[u8]) -> bool {
+    Fields::of(message).any(|field| is_spaced(&message[field.range()], &field))
+}
+
+fn is_spaced(bytes: &[u8], field: &Field<'_>) -> bool {
+    bytes.get(field.name().len()) != Some(&b':')
+}
+
+/// Its name, a colon, and what stood behind it.
+fn unspaced(bytes: &[u8], field: &Field<'_>) -> Option<Vec<u8>> {
+    let colon = memchr(b':', bytes).filter(|_| is_spaced(bytes, field))?;
+    Some([field.name().as_bytes(), &bytes[colon..]].concat())
 }
 
 /// What stands in a field.
@@ -67,10 +83,11 @@ impl Kind {
 
 /// None: it stays as it is.
 fn mended(message: &[u8], field: &Field<'_>, script: Script) -> Option<Vec<u8>> {
-    let bytes = &message[field.range()];
+    let unspaced = unspaced(&message[field.range()], field);
+    let bytes = unspaced.as_deref().unwrap_or(&message[field.range()]);
     let is_foreign = script == Script::Ascii && !field.value().is_ascii();
     if !is_foreign && !has_long_line(bytes) {
-        return None;
+        return unspaced;
     }
     let kind = Kind::of(field.name());
     let rewritten = is_foreign.then(|| rewritten(field, kind)).flatten();
@@ -78,12 +95,13 @@ fn mended(message: &[u8], field: &Field<'_>, script: Script) -> Option<Vec<u8>> 
         return Some(folded(&rewritten, kind).unwrap_or(rewritten));
     }
     if !has_long_line(bytes) {
-        return None;
+        return unspaced;
     }
     let folded = folded(bytes, kind);
     let is_done = folded.as_ref().is_some_and(|folded| !has_long_line(folded));
     // One word that no line holds: a text may be cut into encoded ones.
-    if !is_done && kind == Kind::Text { whole(field).or(folded) } else { folded }
+    let made = if !is_done && kind == Kind::Text { whole(field).or(folded) } else { folded };
+    made.or(unspaced)
 }
 
 fn has_long_line(bytes: &[u8]) -> bool {

@@ -1,5 +1,6 @@
-//! What programs write and no next host takes: text in raw UTF-8 in a header, lines of more than 998 bytes. Mended
-//! when the message is accepted, before anything is signed. What its program signed itself stays as it is.
+//! What programs write and no next host takes: text in raw UTF-8 in a header, lines of more than 998 bytes; and white
+//! space before a colon, which no two verifiers of a signature take alike. Mended when the message is accepted, before
+//! anything is signed. What its program signed itself stays as it is.
 
 use super::complete::is_ours;
 use crate::base::limits;
@@ -19,7 +20,7 @@ pub(super) async fn mended(mut intake: Intake) -> Intake {
     let script = if intake.envelope.params.smtputf8 { Script::Utf8 } else { Script::Ascii };
     let is_long = has_long_line(&intake.message);
     // Most mail has no fault, and is looked through twice at the speed of memory.
-    let has_faults = is_long || !intake.message.is_ascii();
+    let has_faults = is_long || !intake.message.is_ascii() || mend::has_spaced_name(&intake.message);
     if !has_faults || is_signed(&intake.message) {
         return intake;
     }

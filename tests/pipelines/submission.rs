@@ -51,6 +51,15 @@ async fn what_is_accepted_stands_in_the_store() {
     assert_eq!(house.events(&id).await, ["email.queued"]);
 }
 
+/// RFC 5322 4.5: to be read, and not to be written. Verifiers of signatures do not agree on it.
+#[tokio::test]
+async fn a_name_is_followed_by_its_colon_when_it_leaves() {
+    let house = House::new().await;
+    let spaced = MESSAGE.replace("Subject:", "Subject :").replace("To:", "To\t:");
+    let id = house.submit(submitted("app", "bounce@example.com", &["someone@example.net"], &spaced)).await.unwrap();
+    assert!(house.body(&id).await.ends_with(MESSAGE));
+}
+
 /// In lists, and on the way to one host.
 #[tokio::test]
 async fn recipients_stay_in_the_order_that_their_sender_gave_them() {

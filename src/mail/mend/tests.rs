@@ -32,6 +32,26 @@ fn raw_text_becomes_encoded_words() {
 }
 
 #[test]
+fn a_name_is_followed_by_its_colon() {
+    for (field, want) in [
+        ("Subject : a", "Subject: a"),
+        ("subject\t \t:a :b\r\n c : d", "subject:a :b\r\n c : d"),
+        ("X-Own :", "X-Own:"),
+        ("Subject : \u{fc}", "Subject: =?utf-8?b?w7w=?="),
+        // Mended as far as it can be.
+        ("From : j\u{f6}rg@b.example", "From: j\u{f6}rg@b.example"),
+    ] {
+        let message = format!("A: b\r\n{field}\r\nC: d\r\n\r\nE : f\r\n");
+        assert!(has_spaced_name(message.as_bytes()), "{field}");
+        let made = mended_in(&message, Script::Ascii);
+        assert_eq!(made, format!("A: b\r\n{want}\r\nC: d\r\n\r\nE : f\r\n"));
+        assert!(!has_spaced_name(made.as_bytes()));
+    }
+    let long = format!("X-Long : {}\r\n\r\n", "a".repeat(1_200));
+    assert_eq!(mended_in(&long, Script::Ascii), long.replacen(" :", ":", 1));
+}
+
+#[test]
 fn what_could_be_meant_in_two_ways_stays() {
     for field in [
         "From: j\u{f6}rg@b.example",
