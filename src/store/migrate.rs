@@ -17,6 +17,7 @@ const TREE: &[(i64, &str, &str)] = &[
     (7, "dkim", include_str!("../../migrations/0007_dkim.sql")),
     (8, "idempotency", include_str!("../../migrations/0008_idempotency.sql")),
     (9, "suppressions", include_str!("../../migrations/0009_suppressions.sql")),
+    (10, "copies", include_str!("../../migrations/0010_copies.sql")),
 ];
 
 /// The newest version this program knows.

@@ -3,13 +3,12 @@
 //! and through a crash.
 
 use crate::base::clock::Time;
-use crate::base::id::MessageId;
 use crate::mail::header::Fields;
 use crate::model::intake::Intake;
 use crate::model::name::Name;
 use crate::smtp::reply::Reply;
 use crate::store::Store;
-use crate::store::idempotency::Keyed;
+use crate::store::idempotency::{Answered, Keyed};
 use aws_lc_rs::digest::{Context, SHA256};
 use std::fmt::Write;
 
@@ -25,9 +24,9 @@ pub(super) fn keyed(intake: &Intake, tenant: &Name) -> Option<Keyed> {
 
 /// What the first one under this key heard; none when this is the first. A store that does not answer is none,
 /// too: then the message is not taken either.
-pub(super) async fn first(store: &Store, keyed: &Keyed, now: Time) -> Option<Result<MessageId, Reply>> {
+pub(super) async fn first(store: &Store, keyed: &Keyed, now: Time) -> Option<Result<Answered, Reply>> {
     let kept = store.kept_by_key(keyed, now).await.ok().flatten()?;
-    Some(if kept.content_hash == keyed.content_hash { Ok(kept.message) } else { Err(REUSED) })
+    Some(if kept.content_hash == keyed.content_hash { Ok(kept.answered) } else { Err(REUSED) })
 }
 
 /// Envelope, fields and body, without what a program or a relay between us makes anew with each try. Each piece is

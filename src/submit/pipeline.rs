@@ -16,7 +16,7 @@ use crate::policy::readiness::Footings;
 use crate::queue::ledger::Ledger;
 use crate::smtp::reply::Reply;
 use crate::store::Change;
-use crate::store::idempotency::{Keyed, claim};
+use crate::store::idempotency::{Answered, Keyed, claim};
 use std::sync::Arc;
 
 const NOT_RENDERED: Reply = Reply::new(451, 3, 0, "the template could not be rendered now, try again later");
@@ -103,7 +103,9 @@ impl Submission {
         let made = self.made(intake).await?;
         let (copies, template) = (made.leaving.len(), made.template);
         let now = self.ledger.clock.now();
-        let key = |id: &MessageId| keyed.map_or_else(Change::default, |keyed| Change::of(claim(keyed, id, now)));
+        let key = |first: &MessageId| {
+            keyed.map_or_else(Change::default, |keyed| Change::of(claim(keyed, first, copies.saturating_sub(1), now)))
+        };
         let ids = self.outward.accept_all(made.leaving, key).await?;
         if let Some(template) = &template {
             self.templates.count(template, copies as u64);
@@ -164,7 +166,7 @@ impl Submission {
 
     async fn first_under(&self, keyed: &Keyed) -> Option<Result<Taken, Reply>> {
         let first = idempotency::first(&self.ledger.store, keyed, self.ledger.clock.now()).await?;
-        Some(first.map(|first| Taken { first, more: 0 }))
+        Some(first.map(|Answered { first, more }| Taken { first, more }))
     }
 
     fn reserve(&self, intake: &Intake) -> Result<Reservation, Reply> {

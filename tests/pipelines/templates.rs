@@ -289,6 +289,23 @@ async fn each_recipient_gets_a_copy_of_its_own() {
     assert_eq!(desk.house.fresh.count("bodies WHERE form = 'submitted'").await, 1);
 }
 
+/// Who comes again with his key hears of all that were made, and none is made again.
+#[tokio::test]
+async fn a_key_stands_for_all_copies() {
+    let desk = Desk::new().await;
+    let by = [("b@example.org".to_owned(), variables(json!({ "name": "Bob" })))];
+    let wish = TemplateWish { by_recipient: Some(by.to_vec()), ..named("plain", json!({ "name": "Friend" })) };
+    let intake = || {
+        let mut intake = wished(wish.clone(), &["a@example.net", "b@example.org", "c@example.org"], &bare());
+        intake.wishes.idempotency_key = Some("news-1".into());
+        intake
+    };
+    let taken = desk.take(intake()).await.unwrap();
+    assert_eq!(taken.more, 2);
+    assert_eq!(desk.take(intake()).await, Ok(taken));
+    assert_eq!(desk.house.fresh.count("messages").await, 3);
+}
+
 #[tokio::test]
 async fn one_copy_that_cannot_be_made_and_none_is() {
     let desk = Desk::new().await;

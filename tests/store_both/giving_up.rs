@@ -26,7 +26,7 @@ fn whole(mails: &crate::mails::Mails) -> Mail {
     let mut mail = mails.mail(b"given up".to_vec());
     mail.accept.attempts = mails.settle(&mail, State::Sent).attempts;
     let keyed = Keyed { scope: "smtp:app".into(), key: mail.message.to_string(), content_hash: "x".into() };
-    mail.accept = mail.accept.with(claim(&keyed, &mail.message, mails.clock.now()));
+    mail.accept = mail.accept.with(claim(&keyed, &mail.message, 0, mails.clock.now()));
     mail
 }
 

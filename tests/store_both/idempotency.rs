@@ -25,12 +25,12 @@ async fn a_key_is_one_messages_until_its_day_is_over(fresh: &Fresh) {
     mails.clock = clock.clone();
     let (first, second, third) = (mails.mail(vec![]), mails.mail(vec![]), mails.mail(vec![]));
     let ours = keyed("a", "1");
-    store.write(first.accept.with(claim(&ours, &first.message, clock.now()))).await.unwrap();
-    let lost = store.write(second.accept.with(claim(&keyed("a", "2"), &second.message, clock.now()))).await;
+    store.write(first.accept.with(claim(&ours, &first.message, 0, clock.now()))).await.unwrap();
+    let lost = store.write(second.accept.with(claim(&keyed("a", "2"), &second.message, 0, clock.now()))).await;
     assert!(matches!(lost, Err(StoreError::Conflict { .. })), "{lost:?}");
     assert_eq!(store.message(&second.message).await, Ok(None), "nothing of it is left");
     let kept = store.kept_by_key(&keyed("a", "2"), clock.now()).await.unwrap().unwrap();
-    assert_eq!((kept.content_hash.as_str(), kept.message, kept.at), ("1", first.message.clone(), clock.now()));
+    assert_eq!((kept.content_hash.as_str(), kept.answered.first, kept.at), ("1", first.message.clone(), clock.now()));
     for other in [Keyed { scope: "smtp:acme:app".into(), ..ours.clone() }, keyed("A", "1")] {
         assert_eq!(store.kept_by_key(&other, clock.now()).await, Ok(None));
     }
@@ -40,8 +40,8 @@ async fn a_key_is_one_messages_until_its_day_is_over(fresh: &Fresh) {
     clock.advance(Duration::from_micros(2_000));
     // Not swept yet, and free again all the same.
     assert_eq!(store.kept_by_key(&ours, clock.now()).await, Ok(None));
-    store.write(third.accept.with(claim(&ours, &third.message, clock.now()))).await.unwrap();
-    assert_eq!(store.kept_by_key(&ours, clock.now()).await.unwrap().unwrap().message, third.message);
+    store.write(third.accept.with(claim(&ours, &third.message, 0, clock.now()))).await.unwrap();
+    assert_eq!(store.kept_by_key(&ours, clock.now()).await.unwrap().unwrap().answered.first, third.message);
     clock.advance(limits::IDEMPOTENCY_KEPT + Duration::from_secs(1));
     assert_eq!(store.purge_keys().await, Ok(1));
     assert_eq!(fresh.count("idempotency").await, 0);
@@ -56,13 +56,13 @@ async fn of_two_nodes_one_has_the_key_and_the_other_finds_it(fresh: &Fresh) {
         let (a, b) = (mails.mail(vec![]), mails.mail(vec![]));
         let ours = keyed(&round.to_string(), "1");
         let (mine, yours) = tokio::join!(
-            one.write(a.accept.with(claim(&ours, &a.message, now))),
-            two.write(b.accept.with(claim(&ours, &b.message, now)))
+            one.write(a.accept.with(claim(&ours, &a.message, 0, now))),
+            two.write(b.accept.with(claim(&ours, &b.message, 0, now)))
         );
         assert_eq!([mine.is_ok(), yours.is_ok()].iter().filter(|won| **won).count(), 1, "{mine:?} {yours:?}");
         let winner = if mine.is_ok() { a.message } else { b.message };
         for node in [&one, &two] {
-            assert_eq!(node.kept_by_key(&ours, now).await.unwrap().unwrap().message, winner);
+            assert_eq!(node.kept_by_key(&ours, now).await.unwrap().unwrap().answered.first, winner);
         }
     }
     assert_eq!(fresh.count("messages").await, 10);
