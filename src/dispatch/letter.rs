@@ -4,7 +4,7 @@
 
 use super::Dispatch;
 use super::happenings::{NotSigned, NotSignedWhy};
-use super::signers::Unsigned;
+use super::signers::{Unmade, Unsigned};
 use crate::base::limits;
 use crate::base::observe::Happening;
 use crate::content::personal;
@@ -169,11 +169,18 @@ impl Dispatch {
         } else {
             let beside = tokio::task::spawn_blocking(move || unsigned.sign()).await;
             // It does not come back when the runtime ends: then nobody waits for this one either.
-            beside.unwrap_or_else(|why| Err(why.to_string()))
+            beside.unwrap_or(Err(Unmade::Broken))
         };
-        let signature: Arc<str> = made.map_err(|why| {
-            NotSigned { message: &mail.message.id, domain, why: NotSignedWhy::Unsignable(&why) }.record();
-            network::unsendable(&format!("it cannot be signed: {why}")).outcome
+        let signature: Arc<str> = made.map_err(|unmade| match unmade {
+            Unmade::Never(why) => {
+                NotSigned { message: &mail.message.id, domain, why: NotSignedWhy::Unsignable(&why) }.record();
+                network::unsendable(&format!("it cannot be signed: {why}")).outcome
+            }
+            // A mistake of ours costs some time, and never a mail.
+            Unmade::Broken => {
+                let text = "a fault of this server broke its signature; see the log".to_owned();
+                Outcome::Later(Why::found(Blame::Us, Kind::Soft, category::BROKEN, Status::new(4, 3, 0), text))
+            }
         })?;
         if is_shared {
             mail.keep_signed(keys.clone(), is_converted, signature.clone());

@@ -11,11 +11,20 @@ use crate::base::limits;
 use crate::mail::domain_name::DomainName;
 use crate::proof::{self, BodyHash, Keys, Signing};
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, oneshot};
 
-/// The fields that sign a message; or why there are none, which reads after "it cannot be signed: ".
-pub(super) type Signature = Result<Arc<str>, String>;
+/// The fields that sign a message.
+pub(super) type Signature = Result<Arc<str>, Unmade>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unmade {
+    /// It never can be; reads after "it cannot be signed: ".
+    Never(String),
+    /// A mistake of ours broke it, of which the log has said more.
+    Broken,
+}
 
 /// A message to be signed with all keys of its domain.
 pub(super) struct Unsigned {
@@ -48,15 +57,11 @@ impl Signers {
         loop {
             let pen = tokio::select! {
                 biased;
-                // Invariant: what waits is dropped with us at the earliest, and signed before.
-                signed = &mut mine => return signed.unwrap_or_else(|_| Err("nobody signed it".to_owned())),
+                // Who had it went away with it: no fault of the message.
+                signed = &mut mine => return signed.unwrap_or(Err(Unmade::Broken)),
                 pen = self.pens.acquire() => pen,
             };
-            let done: Vec<_> = self.next().into_iter().map(|order| (order.signed, order.unsigned.sign())).collect();
-            // All at once, so that they go on together. Who went away meanwhile needs none.
-            for (signed, signature) in done {
-                let _ = signed.send(signature);
-            }
+            sign_all(self.next(), Unsigned::sign);
             // Here and not before: to wait first is too polite, mail comes in faster than it goes, and a backlog is
             // dearer than all this.
             tokio::task::yield_now().await;
@@ -83,12 +88,26 @@ impl Signers {
     }
 }
 
+/// What breaks over one of them is the matter of that one.
+fn sign_all(orders: Vec<Order>, sign: impl Fn(&Unsigned) -> Signature) {
+    let sign = |order: Order| {
+        let made = catch_unwind(AssertUnwindSafe(|| sign(&order.unsigned)));
+        (order.signed, made.unwrap_or(Err(Unmade::Broken)))
+    };
+    let done: Vec<_> = orders.into_iter().map(sign).collect();
+    // All at once, so that they go on together. Who went away meanwhile needs none.
+    for (signed, signature) in done {
+        let _ = signed.send(signature);
+    }
+}
+
 impl Unsigned {
     pub fn sign(&self) -> Signature {
-        let Signing::With(keys) = self.keys.of(&self.domain) else { return Err("it has no key".to_owned()) };
+        let never = |why: &dyn std::fmt::Display| Unmade::Never(why.to_string());
+        let Signing::With(keys) = self.keys.of(&self.domain) else { return Err(never(&"it has no key")) };
         let body = BodyHash::of(&self.bytes);
-        let fields = proof::sign(&self.bytes, &body, keys, self.now, None).map_err(|why| why.to_string())?;
-        String::from_utf8(fields).map(Arc::from).map_err(|why| why.to_string())
+        let fields = proof::sign(&self.bytes, &body, keys, self.now, None).map_err(|why| never(&why))?;
+        String::from_utf8(fields).map(Arc::from).map_err(|why| never(&why))
     }
 
     fn effort(&self) -> usize {
@@ -169,6 +188,35 @@ mod tests {
         assert_eq!(signers.pens.available_permits(), 0);
         drop(holder);
         assert!(other.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_breaks_over_one_message_is_no_matter_of_the_others() {
+        let keys = keys(&[Algorithm::Ed25519]);
+        let (orders, answers): (Vec<_>, Vec<_>) = (0..3)
+            .map(|n| {
+                let (signed, mine) = oneshot::channel();
+                (Order { unsigned: unsigned(&keys, n), signed }, mine)
+            })
+            .unzip();
+        let poison = message(1);
+        sign_all(orders, |unsigned| match *unsigned.bytes == poison {
+            true => panic!("a mistake of ours, in a test"),
+            false => unsigned.sign(),
+        });
+        let mut signed = Vec::new();
+        for answer in answers {
+            signed.push(answer.await.unwrap());
+        }
+        assert!(signed[0].is_ok() && signed[1] == Err(Unmade::Broken) && signed[2].is_ok(), "{signed:?}");
+        // And who had it may go away with it.
+        let signers = Signers::new(1);
+        let held = signers.pens.acquire().await.unwrap();
+        let mut waits = Box::pin(signers.sign(unsigned(&keys, 0)));
+        assert!((&mut waits).now_or_never().is_none());
+        signers.waiting().clear();
+        assert_eq!(waits.await, Err(Unmade::Broken));
+        drop(held);
     }
 
     #[test]
