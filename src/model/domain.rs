@@ -173,3 +173,38 @@ impl Scalar for Selector {
         quoted(self.as_str())
     }
 }
+
+#[cfg(test)]
+impl Domain {
+    /// One that tests begin with.
+    pub fn of_test(name: &str) -> Self {
+        Self {
+            name: name.parse().unwrap(),
+            tenant: Name::default_tenant(),
+            relay: Via::Direct,
+            source: None,
+            return_path: ReturnPath::Keep,
+            hide_client: false,
+            limits: Vec::new(),
+            recipient_limits: Vec::new(),
+            tracking: None,
+            dkim: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Tracking {
+    /// One that tests begin with.
+    pub fn of_test(host: &str) -> Self {
+        Self {
+            host: Origin::parse(host).unwrap(),
+            opens: true,
+            clicks: Clicks::Html,
+            pixel: PixelPlace::Bottom,
+            exclude: Vec::new(),
+            sensitive: Vec::new(),
+            check: true,
+        }
+    }
+}

@@ -167,31 +167,9 @@ fn is_taken_on_trust(tracking: &Tracking) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::settings::Scalar;
-    use crate::model::domain::{Clicks, PixelPlace, Via};
-    use crate::model::name::Name;
 
     fn domain(host: &str, return_path: ReturnPath) -> Domain {
-        Domain {
-            name: "example.com".parse().unwrap(),
-            tenant: Name::default_tenant(),
-            relay: Via::Direct,
-            source: None,
-            hide_client: false,
-            return_path,
-            limits: vec![],
-            recipient_limits: vec![],
-            tracking: Some(Tracking {
-                host: Origin::parse(host).unwrap(),
-                opens: true,
-                clicks: Clicks::Html,
-                pixel: PixelPlace::Bottom,
-                exclude: Vec::new(),
-                sensitive: Vec::new(),
-                check: true,
-            }),
-            dkim: vec![],
-        }
+        Domain { return_path, tracking: Some(Tracking::of_test(host)), ..Domain::of_test("example.com") }
     }
 
     #[test]

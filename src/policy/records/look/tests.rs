@@ -2,11 +2,9 @@
 
 use super::super::{Key, Kind, Required, Stage, Standing, Taking, needs};
 use super::*;
-use crate::base::settings::Scalar;
 use crate::dns::Source;
 use crate::dns::zone::Zone;
-use crate::model::domain::{Clicks, Domain, PixelPlace, ReturnPath, Tracking, Via};
-use crate::model::url::Origin;
+use crate::model::domain::{Domain, ReturnPath, Tracking};
 
 const RIGHT: &str = "\
 $ORIGIN example.com.
@@ -32,26 +30,8 @@ fn zone(changes: &[(&str, &str)]) -> String {
 }
 
 fn domain(name: &str) -> Domain {
-    Domain {
-        name: name.parse().unwrap(),
-        tenant: crate::model::name::Name::default_tenant(),
-        relay: Via::Direct,
-        source: None,
-        hide_client: false,
-        return_path: ReturnPath::Recipient,
-        limits: vec![],
-        recipient_limits: vec![],
-        tracking: Some(Tracking {
-            host: Origin::parse("https://t.example.com").unwrap(),
-            opens: true,
-            clicks: Clicks::Html,
-            pixel: PixelPlace::Bottom,
-            exclude: Vec::new(),
-            sensitive: Vec::new(),
-            check: true,
-        }),
-        dkim: vec![],
-    }
+    let tracking = Some(Tracking::of_test("https://t.example.com"));
+    Domain { return_path: ReturnPath::Recipient, tracking, ..Domain::of_test(name) }
 }
 
 fn by_hostname() -> Leaving {

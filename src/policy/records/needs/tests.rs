@@ -1,25 +1,13 @@
 use super::*;
 use crate::base::settings::Scalar;
-use crate::model::domain::{Clicks, PixelPlace, Selector};
-use crate::model::url::Origin;
+use crate::model::domain::Selector;
 
 fn name(text: &str) -> DomainName {
     text.parse().unwrap()
 }
 
 fn domain(name: &str) -> Domain {
-    Domain {
-        name: name.parse().unwrap(),
-        tenant: crate::model::name::Name::default_tenant(),
-        relay: Via::Direct,
-        source: None,
-        hide_client: false,
-        return_path: ReturnPath::Keep,
-        limits: vec![],
-        recipient_limits: vec![],
-        tracking: None,
-        dkim: vec![],
-    }
+    Domain::of_test(name)
 }
 
 fn here() -> Leaving {
@@ -27,15 +15,7 @@ fn here() -> Leaving {
 }
 
 fn tracked(host: &str) -> Option<Tracking> {
-    Some(Tracking {
-        host: Origin::parse(host).unwrap(),
-        opens: true,
-        clicks: Clicks::Html,
-        pixel: PixelPlace::Bottom,
-        exclude: Vec::new(),
-        sensitive: Vec::new(),
-        check: true,
-    })
+    Some(Tracking::of_test(host))
 }
 
 /// `purpose host kind value`, with `?` for one that is only recommended and `…` where something has to be filled in.
